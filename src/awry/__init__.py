@@ -1,0 +1,1 @@
+"""Awry: real-time anomaly detection for operational metrics."""

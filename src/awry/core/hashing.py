@@ -1,0 +1,171 @@
+"""64-bit hashing of bytes and an open-addressing table of raw keys, probed inside numba; for the hot decoders.
+
+The hash is the multiply-and-fold of wyhash (Wang Yi, public domain) on 8-byte words, without its secret: the table compares
+whole keys on a hit, so a collision costs time, never a merged series.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types, uint64
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+_P1 = np.uint64(0xA0761D6478BD642F)
+_P2 = np.uint64(0xE7037ED1A0B428DB)
+
+
+@intrinsic  # type: ignore[misc]
+def load8(typingctx: Any, data: Any, at: Any) -> Any:
+    """Eight bytes of a uint8 array from index `at` as one little-endian word; the caller keeps within bounds."""
+    from llvmlite import ir
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        place = builder.gep(array.data, [args[1]])
+        word = builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()))
+        word.align = 1
+        return word
+
+    return uint64(data, types.int64), codegen
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _fold(a: np.uint64, b: np.uint64) -> np.uint64:
+    lo_a, hi_a = a & np.uint64(0xFFFFFFFF), a >> np.uint64(32)
+    lo_b, hi_b = b & np.uint64(0xFFFFFFFF), b >> np.uint64(32)
+    mid = hi_a * lo_b + ((lo_a * lo_b) >> np.uint64(32))
+    low = a * b
+    high = hi_a * hi_b + (mid >> np.uint64(32)) + ((lo_a * hi_b + (mid & np.uint64(0xFFFFFFFF))) >> np.uint64(32))
+    return low ^ high
+
+
+@njit(cache=True, nogil=True)
+def hash_bytes(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
+    """Hash of data[start:end] (uint8, any length), never 0."""
+    h = np.uint64(end - start) * _P1
+    at = start
+    while at + 8 <= end:
+        h = _fold(h ^ load8(data, at) ^ _P2, _P1)
+        at += 8
+    tail = np.uint64(0)
+    shift = np.uint64(0)
+    while at < end:
+        tail |= np.uint64(data[at]) << shift
+        shift += np.uint64(8)
+        at += 1
+    h = _fold(h ^ tail ^ _P1, _P2)
+    return h if h != 0 else np.uint64(1)
+
+
+@njit(cache=True, nogil=True)
+def probe(
+    hashes: NDArray[np.uint64],
+    slots: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    blob: NDArray[np.uint8],
+    data: NDArray[np.uint8],
+    start: int,
+    end: int,
+) -> int:
+    """Slot of the raw key data[start:end], or -1 when the table does not hold it.
+
+    hashes, slots: (capacity,) with capacity a power of two, hash 0 = free. starts: (capacity, ) offset of the key in `blob`,
+    which holds each key after its length as 4 little-endian bytes.
+    """
+    h = hash_bytes(data, start, end)
+    mask = hashes.shape[0] - 1
+    place = np.int64(h & np.uint64(mask))
+    length = end - start
+    while hashes[place] != 0:
+        if hashes[place] == h:
+            at = starts[place]
+            size = np.int64(blob[at]) | np.int64(blob[at + 1]) << 8 | np.int64(blob[at + 2]) << 16 | np.int64(blob[at + 3]) << 24
+            if size == length:
+                at += 4
+                same = True
+                for i in range(length):
+                    if blob[at + i] != data[start + i]:
+                        same = False
+                        break
+                if same:
+                    return int(slots[place])
+        place = (place + 1) & mask
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _place(
+    hashes: NDArray[np.uint64], slots: NDArray[np.int32], starts: NDArray[np.int64], h: np.uint64, slot: int, at: int
+) -> None:
+    mask = hashes.shape[0] - 1
+    place = np.int64(h & np.uint64(mask))
+    while hashes[place] != 0:
+        place = (place + 1) & mask
+    hashes[place] = h
+    slots[place] = slot
+    starts[place] = at
+
+
+@njit(cache=True, nogil=True)
+def _rehash(
+    hashes: NDArray[np.uint64], slots: NDArray[np.int32], starts: NDArray[np.int64], new_hashes: NDArray[np.uint64],
+    new_slots: NDArray[np.int32], new_starts: NDArray[np.int64],
+) -> None:  # fmt: skip
+    for i in range(hashes.shape[0]):
+        if hashes[i] != 0:
+            _place(new_hashes, new_slots, new_starts, hashes[i], slots[i], starts[i])
+
+
+class RawIndex:
+    """Raw bytes of a series in one protocol -> slot. One thread adds; kernels read `arrays` in that same thread."""
+
+    def __init__(self, capacity: int = 1024) -> None:
+        self._hashes = np.zeros(capacity, np.uint64)
+        self._slots = np.zeros(capacity, np.int32)
+        self._starts = np.zeros(capacity, np.int64)
+        self._blob = np.zeros(capacity * 16, np.uint8)
+        self._used = 0
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]]:
+        """hashes, slots, starts, blob: the first four arguments of `probe`. Read anew after each `add`."""
+        return self._hashes, self._slots, self._starts, self._blob
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self._hashes.nbytes + self._slots.nbytes + self._starts.nbytes + self._blob.nbytes
+
+    def find(self, raw: bytes) -> int:
+        """Slot of these raw bytes, or -1."""
+        return int(probe(*self.arrays, np.frombuffer(raw, np.uint8), 0, len(raw)))
+
+    def add(self, raw: bytes, slot: int) -> None:
+        """Remember that these raw bytes mean this slot; the caller has seen that they are not known yet."""
+        need = self._used + 4 + len(raw)
+        if need > self._blob.shape[0]:
+            blob = np.zeros(max(need, self._blob.shape[0] * 2), np.uint8)
+            blob[: self._used] = self._blob[: self._used]
+            self._blob = blob
+        if (self._count + 1) * 10 > self._hashes.shape[0] * 7:
+            self._grow()
+        at = self._used
+        self._blob[at : at + 4] = np.frombuffer(len(raw).to_bytes(4, "little"), np.uint8)
+        data = np.frombuffer(raw, np.uint8)
+        self._blob[at + 4 : at + 4 + len(raw)] = data
+        self._used = need
+        _place(self._hashes, self._slots, self._starts, np.uint64(hash_bytes(data, 0, len(raw))), slot, at)
+        self._count += 1
+
+    def _grow(self) -> None:
+        size = self._hashes.shape[0] * 2
+        hashes, slots, starts = np.zeros(size, np.uint64), np.zeros(size, np.int32), np.zeros(size, np.int64)
+        _rehash(self._hashes, self._slots, self._starts, hashes, slots, starts)
+        self._hashes, self._slots, self._starts = hashes, slots, starts

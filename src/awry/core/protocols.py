@@ -1,0 +1,150 @@
+"""The doors: what a detector, a source, a sink, a store, an archive and a notifier must do. At most seven methods each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Protocol, Self
+
+from awry.core.batch import Arrays, Batch, Raw, Scored
+from awry.core.incident import Change, Incident
+from awry.core.series_table import SeriesTable
+from awry.core.tick import Block, Recovery, Rows, Samples, Tick
+
+
+class Component(Protocol):
+    """A dataclass: its fields are its options; entering connects, leaving closes (twice is fine)."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+
+class Detector(Protocol):
+    """Scores samples and learns as it goes; one instance serves many series, state arrays have the slot as first axis.
+
+    Several threads may call `step` at once with batches of disjoint slots. No clock, no randomness.
+    """
+
+    heads: tuple[str, ...]
+    """Names of the strengths, one per column of `Raw.strength`."""
+    parts: tuple[str, ...]
+    """Names of the components that `Raw.part` points into."""
+    warmup: int
+    """Valid samples a series needs before its scores count; until then strength is NaN."""
+
+    def grow(self, slots: int) -> None:
+        """Have state for at least this many slots; no other call runs meanwhile."""
+        ...
+
+    def step(self, batch: Batch) -> Raw:
+        """For each row in order: score it with what was known, then learn it. NaN: nothing learned, NaN out."""
+        ...
+
+    def dump(self, start: int = 0, stop: int | None = None) -> Arrays:
+        """Copies of the state rows of slots [start, stop): enough to continue bit for bit."""
+        ...
+
+    def load(self, state: Arrays, start: int = 0) -> None:
+        """Take over dumped state from slot `start` on, growing as needed."""
+        ...
+
+
+class Judge(Protocol):
+    """A detector with its calibration: what the engine drives. The same thread rules as Detector."""
+
+    parts: tuple[str, ...]
+
+    def grow(self, slots: int) -> None: ...
+
+    def step(self, batch: Batch) -> Scored: ...
+
+    def dump(self, start: int = 0, stop: int | None = None) -> Arrays: ...
+
+    def load(self, state: Arrays, start: int = 0) -> None: ...
+
+
+class Source(Component, Protocol):
+    """Where samples come from; yields until cancelled; raises Retry to be entered again later."""
+
+    @property
+    def name(self) -> str:
+        """Name in counters and positions, unique in a process."""
+        ...
+
+    def rows(self, series: SeriesTable, resume: bytes | None) -> AsyncIterator[Rows]:
+        """Decoded samples, from after `resume`; `series` gives slots. Waiting for the consumer is the back-pressure."""
+        ...
+
+    async def commit(self, position: bytes) -> None:
+        """Everything up to `position` is stored."""
+        ...
+
+
+class Sink(Component, Protocol):
+    """Where scores go besides the store; takes all of a batch, or raises Retry and takes none."""
+
+    async def write(self, batch: Batch, scored: Scored, keys: Sequence[str]) -> None: ...
+
+
+class Store(Protocol):
+    """The writing side; one thread calls it. Raises StoreUnavailable when it should be tried again, with nothing written."""
+
+    def recover(self) -> Recovery:
+        """Read back what a restart needs."""
+        ...
+
+    def commit(self, ticks: Sequence[Tick]) -> None:
+        """Write ticks in one transaction, durable on return."""
+        ...
+
+    def save(self, blocks: Sequence[Block]) -> None:
+        """Replace checkpoint blocks, in one transaction."""
+        ...
+
+    def upkeep(self, now_ms: int) -> bool:
+        """Do one small slice of sealing or retention; True when more is waiting."""
+        ...
+
+    def close(self) -> None:
+        """Release the file or connection; may be called twice."""
+        ...
+
+
+class Archive(Protocol):
+    """The reading side; any thread calls it, while the writer writes."""
+
+    def samples(self, slot: int, start: int, end: int) -> Samples:
+        """Stored samples of one series with start <= time < end (Unix ms), in order of time."""
+        ...
+
+    def incidents(
+        self, *, state: str = "all", start: int | None = None, end: int | None = None, limit: int = 100, after: str = ""
+    ) -> tuple[list[Incident], str | None]:
+        """Incidents that overlap [start, end), newest start first, with the mark of the next page (None: no more).
+
+        state: open, resolved or all. after: the mark a former call gave.
+        """
+        ...
+
+    def incident(self, id: str) -> Incident | None:
+        """One incident, or None."""
+        ...
+
+    def changes(self, incident_id: str) -> list[Change]:
+        """The life of one incident, oldest first."""
+        ...
+
+    def stats(self) -> dict[str, int]:
+        """bytes (of the database), samples, chunks, journal_rows, oldest and newest (Unix ms)."""
+        ...
+
+    def backup(self, path: Path) -> None:
+        """A consistent copy while the writer goes on."""
+        ...
+
+
+class Notifier(Component, Protocol):
+    """Tells people: one change of one incident, or raises Retry."""
+
+    async def notify(self, change: Change) -> None: ...

@@ -1,0 +1,104 @@
+"""Selectors `name{label="x",other=~"re"}`: which series a rule, a silence or a search means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from awry.core.errors import InvalidSelector
+from awry.core.series_key import Labels, parse_key
+
+_MATCHER = re.compile(r'\s*([^\s{}"=,!~\x00-\x1f\x7f]+)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(,|$)', re.DOTALL)
+_ESCAPE = re.compile(r'\\(["\\])')
+MAX_SELECTOR_LENGTH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One condition on a label (`__name__` is the name): op is one of = != =~ !~; regular expressions are anchored."""
+
+    label: str
+    op: str
+    value: str
+    pattern: re.Pattern[str] | None
+
+    def holds(self, value: str) -> bool:
+        """Whether a label value (empty when the label is absent) satisfies the condition."""
+        match self.op:
+            case "=":
+                return value == self.value
+            case "!=":
+                return value != self.value
+        found = self.pattern is not None and self.pattern.fullmatch(value) is not None
+        return found if self.op == "=~" else not found
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A conjunction of matchers; no matcher at all selects every series."""
+
+    text: str
+    matchers: tuple[Matcher, ...]
+
+    def matches(self, name: str, labels: Labels) -> bool:
+        """Whether the series of this name and these labels is meant."""
+        if not self.matchers:
+            return True
+        values = dict(labels)
+        values["__name__"] = name
+        return all(m.holds(values.get(m.label, "")) for m in self.matchers)
+
+    def matches_key(self, key: str) -> bool:
+        """Whether the series of this canonical key is meant."""
+        if not self.matchers:
+            return True
+        return self.matches(*parse_key(key))
+
+
+@lru_cache(maxsize=1024)
+def parse_selector(text: str) -> Selector:
+    """Read a selector: `name`, `name{...}`, `{...}`, or empty for all; a `*` in the name matches anything.
+
+    Raises InvalidSelector with the place that does not parse.
+    """
+    if len(text) > MAX_SELECTOR_LENGTH:
+        raise InvalidSelector(f"cannot read a selector of {len(text)} characters: the limit is {MAX_SELECTOR_LENGTH}")
+    stripped = text.strip()
+    brace = stripped.find("{")
+    name = stripped if brace < 0 else stripped[:brace].strip()
+    matchers: list[Matcher] = []
+    if name and name != "*":
+        if "*" in name:
+            pattern = ".*".join(re.escape(part) for part in name.split("*"))
+            matchers.append(Matcher("__name__", "=~", name, re.compile(pattern, re.DOTALL)))
+        else:
+            matchers.append(Matcher("__name__", "=", name, None))
+    if brace >= 0:
+        if not stripped.endswith("}"):
+            raise InvalidSelector(f"cannot read the selector {text[:120]!r}: it has no closing brace")
+        matchers.extend(_body(stripped[brace + 1 : -1], text))
+    return Selector(stripped, tuple(matchers))
+
+
+def _body(body: str, text: str) -> list[Matcher]:
+    matchers, at = [], 0
+    while at < len(body):
+        found = _MATCHER.match(body, at)
+        if found is None:
+            if not body[at:].strip():
+                break
+            raise InvalidSelector(
+                f"cannot read the selector {text[:120]!r}: expected a condition at {body[at : at + 20]!r}",
+                hint='write conditions as label="x", label!="x", label=~"regex" or label!~"regex", separated by commas',
+            )
+        label, op, value = found[1], found[2], _ESCAPE.sub(r"\1", found[3])
+        pattern = None
+        if op in ("=~", "!~"):
+            try:
+                pattern = re.compile(value, re.DOTALL)
+            except re.error as error:
+                raise InvalidSelector(f"cannot read the regular expression {value[:120]!r}: {error}") from error
+        matchers.append(Matcher(label, op, value, pattern))
+        at = found.end()
+    return matchers

@@ -1,0 +1,114 @@
+"""Every series the process knows: canonical key <-> slot, with a raw-bytes index per protocol and the limits on new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from awry.core.clock import Clock, SystemClock
+from awry.core.errors import Overloaded
+from awry.core.hashing import RawIndex
+from awry.core.series_key import canonical
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesLimits:
+    """How many series may exist, and how many may appear within a minute."""
+
+    total: int = 1_000_000
+    new_per_minute: int = 200_000
+
+
+class SeriesTable:
+    """Canonical key <-> slot. Only the event loop's thread adds; other threads may read `keys` up to a length they were told.
+
+    Slots are dense and given in order of first sight; a deleted series leaves its slot empty (key "").
+    """
+
+    def __init__(self, limits: SeriesLimits | None = None, clock: Clock | None = None) -> None:
+        self.limits = limits or SeriesLimits()
+        self.keys: list[str] = []
+        self.refused_limit = 0
+        self._slot_of: dict[str, int] = {}
+        self._index: dict[str, RawIndex] = {}
+        self._clock = clock or SystemClock()
+        self._minute = -1
+        self._new_in_minute = 0
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def live(self) -> int:
+        """How many series exist (deleted ones left out)."""
+        return len(self._slot_of)
+
+    def index(self, protocol: str) -> RawIndex:
+        """The raw-bytes index of one protocol ("graphite", "remote_write", "json"...)."""
+        if protocol not in self._index:
+            self._index[protocol] = RawIndex()
+        return self._index[protocol]
+
+    def find(self, key: str) -> int:
+        """Slot of a canonical key, or -1."""
+        return self._slot_of.get(key, -1)
+
+    def intern(self, key: str) -> int:
+        """Slot of a canonical key, given a new one at first sight. Raises Overloaded over a limit (counted)."""
+        slot = self._slot_of.get(key)
+        if slot is not None:
+            return slot
+        self._admit()
+        slot = len(self.keys)
+        self.keys.append(key)
+        self._slot_of[key] = slot
+        return slot
+
+    def intern_raw(self, protocol: str, raw: bytes, key: str) -> int:
+        """Slot of a canonical key, remembering that `raw` means it in this protocol."""
+        slot = self.intern(key)
+        index = self.index(protocol)
+        if index.find(raw) < 0:
+            index.add(raw, slot)
+        return slot
+
+    def intern_text(self, text: str) -> int:
+        """Slot of a key as people write it. Raises InvalidSelector or Overloaded."""
+        index, raw = self.index("text"), text.encode("utf-8", "surrogatepass")
+        slot = index.find(raw)
+        return slot if slot >= 0 else self.intern_raw("text", raw, canonical(text))
+
+    def restore(self, keys: Iterable[str]) -> None:
+        """Take over the keys of a store, in slot order, into an empty table; "" marks a deleted series."""
+        for key in keys:
+            if key:
+                self._slot_of[key] = len(self.keys)
+            self.keys.append(key)
+
+    def forget(self, slots: Iterable[int]) -> None:
+        """Drop deleted series; their raw bytes are unlearned with all others (the indexes are cheap to rebuild)."""
+        for slot in slots:
+            self._slot_of.pop(self.keys[slot], None)
+            self.keys[slot] = ""
+        self._index.clear()
+
+    def _admit(self) -> None:
+        limits = self.limits
+        if len(self._slot_of) >= limits.total:
+            self.refused_limit += 1
+            raise Overloaded(
+                f"cannot add a series: the limit of {limits.total} series is reached",
+                after_seconds=60,
+                hint="raise [limits] series, or delete series nobody needs",
+            )
+        minute = self._clock.now_ms() // 60_000
+        if minute != self._minute:
+            self._minute, self._new_in_minute = minute, 0
+        if self._new_in_minute >= limits.new_per_minute:
+            self.refused_limit += 1
+            raise Overloaded(
+                f"cannot add a series: {limits.new_per_minute} appeared within this minute already",
+                after_seconds=60,
+                hint="raise [limits] new_series_per_minute if this is wanted",
+            )
+        self._new_in_minute += 1
