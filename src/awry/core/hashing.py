@@ -17,8 +17,8 @@ _P1 = np.uint64(0xA0761D6478BD642F)
 _P2 = np.uint64(0xE7037ED1A0B428DB)
 
 
-@intrinsic  # type: ignore[misc]
-def load8(typingctx: Any, data: Any, at: Any) -> Any:
+@intrinsic
+def _load8(typingctx: Any, data: Any, at: Any) -> Any:
     """Eight bytes of a uint8 array from index `at` as one little-endian word; the caller keeps within bounds."""
     from llvmlite import ir
 
@@ -30,6 +30,9 @@ def load8(typingctx: Any, data: Any, at: Any) -> Any:
         return word
 
     return uint64(data, types.int64), codegen
+
+
+load8: Any = _load8
 
 
 @njit(cache=True, nogil=True, inline="always")

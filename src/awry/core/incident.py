@@ -53,6 +53,8 @@ ChangeKind = Literal["opened", "updated", "resolved"]
 class Change:
     """One step of an incident's life: the unit a notifier delivers. `silenced` names the silence that held it back."""
 
+    number: int
+    """Rising by one over the life of a store: the mark up to which a notifier has delivered."""
     kind: ChangeKind
     time: int
     incident: Incident

@@ -131,8 +131,8 @@ class Archive(Protocol):
         """One incident, or None."""
         ...
 
-    def changes(self, incident_id: str) -> list[Change]:
-        """The life of one incident, oldest first."""
+    def changes(self, incident_id: str = "", *, after: int = 0, limit: int = 1000) -> list[Change]:
+        """Changes with number > after, oldest first: of one incident, or of all."""
         ...
 
     def stats(self) -> dict[str, int]:
