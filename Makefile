@@ -1,0 +1,67 @@
+# Everything a newcomer needs: `make run` shows Awry at work, `make test` proves it. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# The first Python 3.11 or newer on the path; override with `make PYTHON=/path/to/python3 ...`.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+PIP := $(VENV)/bin/pip --disable-pip-version-check --quiet install -c constraints.txt
+PYTEST := $(VENV)/bin/python -m pytest
+WORKERS ?= 2
+ARGS ?=
+
+.PHONY: help install run check lint test test-long docs docs-serve bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "cannot install: no Python 3.11 or newer found; install it, or say where it is: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): on Debian and Ubuntu run 'apt-get install python3-venv'" >&2; rm -rf $(VENV); exit 1; }
+
+# What running needs.
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@if [ ! -e $(VENV)/.dev ]; then echo "installing Awry into $(VENV) (a minute or two)"; $(PIP) -e .; fi
+	@touch $@
+
+# What tests and benches need as well.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing Awry and what its tests need into $(VENV) (a few minutes)"
+	@$(PIP) -e '.[dev]'
+	@touch $(VENV)/.run $@
+
+install: $(VENV)/.dev ## install into .venv everything that tests and benches need
+
+run: $(VENV)/.run ## watch this machine and a replay of real metrics; prints the dashboard's address
+	@$(VENV)/bin/awry demo $(ARGS)
+
+lint: $(VENV)/.dev ## ruff and mypy only
+	@$(VENV)/bin/ruff check src tests benchmarks scripts
+	@$(VENV)/bin/ruff format --check --quiet src tests benchmarks scripts
+	@$(VENV)/bin/mypy
+
+check: lint ## the fast subset: ruff, mypy, docs tests, fast tests
+	@$(PYTEST) -q -n $(WORKERS) --dist loadgroup -m "not slow and not long and not browser" $(ARGS)
+
+test: $(VENV)/.dev ## the whole suite but the minutes-long tests
+	@$(PYTEST) -q -n $(WORKERS) --dist loadgroup -m "not long" $(ARGS)
+
+test-long: $(VENV)/.dev ## chaos, tutorials, slow peers
+	@$(PYTEST) -q -n $(WORKERS) --dist loadgroup -m "long" $(ARGS)
+
+docs: $(VENV)/.dev ## build the documentation into site/
+	@$(VENV)/bin/python scripts/generate_docs.py
+	@$(VENV)/bin/mkdocs build --strict --quiet
+
+docs-serve: $(VENV)/.dev ## read the documentation while you write it
+	@$(VENV)/bin/mkdocs serve
+
+bench: $(VENV)/.dev ## end-to-end speed on this machine; see benchmarks/README.md for the others
+	@$(VENV)/bin/python benchmarks/end_to_end.py
+
+clean: ## remove what was built, the virtual environment too
+	@rm -rf $(VENV) site dist build .mypy_cache .ruff_cache .hypothesis .schemathesis
