@@ -1,0 +1,1 @@
+"""How good a detector is: scorers against labelled truth; for benches and for whoever compares detectors."""
