@@ -1,0 +1,81 @@
+"""Tells people through Apprise: mail, Slack, Telegram, PagerDuty and a hundred other services, one URL each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from awry.core.errors import InvalidConfig, Retry
+from awry.core.incident import Change
+from awry.notifiers.message import body, title
+
+_KIND = {"info": "info", "warning": "warning", "critical": "failure"}
+
+
+@dataclass(slots=True)
+class Apprise:
+    """Each change goes to every URL; one that failed is tried again, those that took it are not bothered twice."""
+
+    urls: tuple[str, ...] = field(repr=False)
+    """Apprise URLs, such as "mailto://user:password@example.com"; secrets, never logged."""
+    timeout_seconds: float = 30.0
+    """A delivery that takes longer has failed and is tried again."""
+    link: str = ""
+    """Address of this server as people reach it; messages then link to the incident's page."""
+    _services: list[Any] = field(default_factory=list, init=False, repr=False)
+    _done: tuple[int, set[int]] = field(default=(0, set()), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.urls = (self.urls,) if isinstance(self.urls, str) else tuple(self.urls)
+        if not self.urls:
+            raise InvalidConfig("cannot use the Apprise notifier: it has no urls", hint='give urls = ["mailto://…"]')
+
+    async def __aenter__(self) -> Self:
+        if not self._services:
+            self._services = await asyncio.to_thread(_services, self.urls)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._services = []
+
+    async def notify(self, change: Change) -> None:
+        """Deliver one change to all URLs, or raise Retry and remember which have it already."""
+        if not self._services:
+            await self.__aenter__()
+        number, done = self._done
+        if number != change.number:
+            done = set()
+            self._done = (change.number, done)
+        words, heading = body(change, self.link), title(change)
+        kind = "success" if change.kind == "resolved" else _KIND[change.incident.severity]
+        for index, service in enumerate(self._services):
+            if index in done:
+                continue
+            send = asyncio.to_thread(service.notify, body=words, title=heading, notify_type=kind)
+            try:
+                delivered = await asyncio.wait_for(send, self.timeout_seconds)
+            except TimeoutError as error:
+                raise Retry(f"cannot deliver to Apprise URL {index + 1}: no answer within {self.timeout_seconds:g} s") from error
+            if not delivered:
+                raise Retry(f"cannot deliver to Apprise URL {index + 1} of {len(self.urls)}: the service did not take it")
+            done.add(index)
+
+
+def _services(urls: tuple[str, ...]) -> list[Any]:
+    """One Apprise object per URL, so that each can be tried again by itself."""
+    import apprise  # takes most of a second, and only those who use it should pay
+
+    # Apprise writes URLs, hence passwords, into its log messages
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    services = []
+    for index, url in enumerate(urls):
+        service = apprise.Apprise()
+        if not service.add(url):
+            raise InvalidConfig(
+                f"cannot use Apprise URL {index + 1} of {len(urls)}: Apprise does not understand it",
+                hint="see https://github.com/caronc/apprise/wiki for the form of each service's URL",
+            )
+        services.append(service)
+    return services

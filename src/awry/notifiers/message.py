@@ -1,0 +1,107 @@
+"""The words and the JSON of one change of an incident, for every notifier."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from awry.core.incident import Change, Incident, IncidentSeries
+
+SHOWN_SERIES = 10
+"""Series listed in a message; the rest are counted."""
+
+_WORD = {"opened": "Opened", "updated": "Still open", "resolved": "Resolved"}
+
+
+def title(change: Change) -> str:
+    """One line: what happened to which incident, and how urgent it is."""
+    incident = change.incident
+    return f"{_WORD[change.kind]} [{incident.severity}] {incident.title}"
+
+
+def body(change: Change, link: str = "") -> str:
+    """Plain text: since when, how strange, which series, and where to look. `link` is the server's address for people."""
+    incident = change.incident
+    lines = [_since(incident), f"Score {incident.score:.2f}, rule {incident.rule}"]
+    lines += [f"- {_series(series)}" for series in incident.series[:SHOWN_SERIES]]
+    hidden = len(incident.series) - SHOWN_SERIES
+    if hidden > 0:
+        lines.append(f"- and {hidden} more")
+    if link:
+        lines.append(incident_link(incident, link))
+    return "\n".join(lines)
+
+
+def change_json(change: Change, link: str = "") -> dict[str, object]:
+    """The change as webhooks send it: the incident has the shape of the API. Times are Unix ms, null while open."""
+    incident = change.incident
+    return {
+        "version": 1,
+        "number": change.number,
+        "kind": change.kind,
+        "time": change.time,
+        "title": title(change),
+        "text": body(change, link),
+        "link": incident_link(incident, link) if link else None,
+        "incident": {
+            "id": incident.id,
+            "state": incident.state,
+            "rule": incident.rule,
+            "severity": incident.severity,
+            "start": incident.start,
+            "end": incident.end,
+            "score": incident.score,
+            "title": incident.title,
+            "series": [
+                {
+                    "key": s.key,
+                    "start": s.start,
+                    "end": s.end,
+                    "score": s.score,
+                    "value": s.value,
+                    "expected": s.expected,
+                    "low": s.low,
+                    "high": s.high,
+                    "part": s.part,
+                }
+                for s in incident.series
+            ],
+        },
+    }
+
+
+def incident_link(incident: Incident, link: str) -> str:
+    """Address of the incident's page."""
+    return f"{link.rstrip('/')}/incidents/{incident.id}"
+
+
+def _since(incident: Incident) -> str:
+    if incident.end is None:
+        return f"Since {_time(incident.start)}"
+    return f"From {_time(incident.start)} to {_time(incident.end)}, {_duration(incident.end - incident.start)}"
+
+
+def _series(series: IncidentSeries) -> str:
+    if series.part == "absent":
+        return f"{series.key}: no samples since {_time(series.start)}"
+    words = f"{series.key}: {_number(series.value)}"
+    if series.low is not None and series.high is not None:
+        words += f", expected {_number(series.low)} to {_number(series.high)}"
+    elif series.expected is not None:
+        words += f", expected {_number(series.expected)}"
+    return f"{words}, score {series.score:.2f}"
+
+
+def _number(value: float | None) -> str:
+    return "no value" if value is None else f"{value:.4g}"
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _duration(ms: int) -> str:
+    seconds = ms // 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds} s"
