@@ -3,6 +3,7 @@
 AwryError
 ├── InvalidInput        what the caller sent is wrong; do not send it again unchanged      (HTTP 400)
 │   ├── TooLarge        over a stated limit                                               (HTTP 413)
+│   ├── UnsupportedMedia a content type or encoding nobody reads                           (HTTP 415)
 │   ├── InvalidSelector a selector or series key that does not parse
 │   └── InvalidConfig   a setting that is unknown or does not fit
 ├── NotFound            no such series, incident, rule…                                    (HTTP 404)
@@ -13,6 +14,7 @@ AwryError
 │   ├── StoreCorrupt      the file is damaged
 │   ├── StoreTooNew       written by a newer version
 │   └── StoreInUse        another process holds it
+├── CannotListen        an address that cannot be opened: port in use, no such host
 └── Retry               a component asks to be called again later
 """
 
@@ -40,6 +42,12 @@ class TooLarge(InvalidInput):
     """Over a stated limit."""
 
     code = "too_large"
+
+
+class UnsupportedMedia(InvalidInput):
+    """A content type or content encoding nobody reads."""
+
+    code = "unsupported_media_type"
 
 
 class InvalidSelector(InvalidInput):
@@ -104,6 +112,12 @@ class StoreInUse(StoreError):
     """Another process holds the data folder."""
 
     code = "store_in_use"
+
+
+class CannotListen(AwryError):
+    """An address that cannot be opened: port in use, no such host, not allowed."""
+
+    code = "cannot_listen"
 
 
 class Retry(AwryError):
