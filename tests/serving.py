@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 import httpx
 
@@ -38,8 +38,8 @@ class Served:
     graphite: tuple[str, int] = ("", 0)
 
     @classmethod
-    def start(cls, data: Path, *, config: str = "", arguments: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Self:
-        """`awry serve` with its files in `data`, returned once it is ready. Starting again on the same `data` is a restart."""
+    def spawn(cls, data: Path, *, config: str = "", arguments: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Self:
+        """`awry serve` with its files in `data`, just begun."""
         data.mkdir(parents=True, exist_ok=True)
         log = data.parent / f"{data.name}-{time.monotonic_ns()}.log"
         command = [sys.executable, "-m", "awry.cli.main", "serve", "--data", str(data)]
@@ -48,9 +48,16 @@ class Served:
             file = data.parent / f"{data.name}.toml"
             file.write_text(config, encoding="utf-8")
             command += ["--config", str(file)]
+        # Output goes to a file: a pipe nobody reads would stop the server.
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "AWRY_HOST_ENABLED": "false", **(env or {})}
         with log.open("wb") as output:
-            process = _spawn(command, output, {"AWRY_HOST_ENABLED": "false", **(env or {})})
-        served = cls(data, process, log)
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        return cls(data, process, log)
+
+    @classmethod
+    def start(cls, data: Path, *, config: str = "", arguments: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Self:
+        """The same, returned once it is ready. Starting again on the same `data` is a restart."""
+        served = cls.spawn(data, config=config, arguments=arguments, env=env)
         try:
             wait_for("the server's address", served._addressed, seconds=START_SECONDS)
             wait_for("the server's readiness", served._ready, seconds=START_SECONDS)
@@ -101,9 +108,3 @@ class Served:
             return self.get("/readyz").status_code == 200
         except httpx.TransportError:
             return False
-
-
-def _spawn(command: Sequence[str], output: IO[bytes], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Output goes to a file: a pipe nobody reads would stop the server."""
-    unbuffered = {"PYTHONUNBUFFERED": "1", **env}
-    return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **unbuffered})
