@@ -1,4 +1,4 @@
-"""Feeds a stored journal through a fresh engine and compares: the proof that scores and state follow from samples and ticks alone."""
+"""Feeds a stored journal through a fresh engine and compares: scores and state follow from samples and ticks alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def different(one: Scored, other: Scored) -> list[str]:
 
 
 def replayed(file: Path) -> tuple[Pipeline, int, list[str]]:
-    """A fresh engine after every stored tick in journal order, how many samples it scored, and where its scores differ from the stored."""
+    """A fresh engine after every stored tick in order, how many samples it scored, and where its scores differ from the stored."""
     keys: list[str] = []
     pipeline = Pipeline(Scorer(), keys, EngineSettings(shards=1))
     samples, differences = 0, []

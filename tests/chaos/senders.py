@@ -1,6 +1,6 @@
 """Senders of numbered samples that go on until the server dies, and remember what they were told; for the durability test.
 
-Sample n of a sender has value n and belongs to series n % PARTS of that sender, so that what is stored tells which samples were lost.
+Sample n of a sender has value n and belongs to series n % PARTS of that sender: what is stored tells which samples were lost.
 """
 
 from __future__ import annotations
