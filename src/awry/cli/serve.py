@@ -1,0 +1,57 @@
+"""`awry serve`: the server, with its settings from flags, environment and one file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `awry serve`; `awry demo` has the same."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="config file (TOML); `awry check-config` checks it")
+    parser.add_argument("--data", metavar="DIR", help="folder of the database (default ./data)")
+    parser.add_argument("--http", metavar="HOST:PORT", help="dashboard and API (default 127.0.0.1:7979)")
+    parser.add_argument("--graphite", metavar="HOST:PORT", help="Graphite listener, or off (default 127.0.0.1:2003)")
+    parser.epilog = """examples:
+  awry serve
+  awry serve --config /etc/awry.toml --data /var/lib/awry
+  awry serve --http 127.0.0.1:8080 --graphite off
+
+Every setting can also be given as environment variable AWRY_<SECTION>_<NAME>.
+Flags win over the environment, and the environment wins over the file."""
+
+
+def flags(args: argparse.Namespace) -> dict[str, str]:
+    """The settings given as flags, as the config reader takes them."""
+    given = {"server.data": args.data, "server.http": args.http, "server.graphite": args.graphite}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    return start(args)
+
+
+def start(args: argparse.Namespace, *, demo: bool = False) -> int:
+    """Check the settings, compile what is not compiled yet, and run the server."""
+    # the settings first: a mistake in them should not cost a minute of compiling
+    from awry.server.config import load_config
+
+    config = load_config(args.config, env=os.environ, flags=flags(args))
+    compile_kernels()
+    from awry.server.run import serve
+
+    return serve(config, demo=demo)
+
+
+def compile_kernels() -> None:
+    """Compile the kernels on first start, with a line that says so; later starts find them in their cache."""
+    from awry.detection.warm import compile_kernels as compile_all
+
+    compile_all(_progress)
+
+
+def _progress(message: str) -> None:
+    print(f"awry: {message}", file=sys.stderr, flush=True)
