@@ -1,0 +1,23 @@
+"""Strength of a sample of a series too young for anything else: a plain z, faded out by its 256th sample."""
+
+from __future__ import annotations
+
+import math
+
+from awry.detection.state import kernel
+
+FIRST, FULL, END = 12, 128, 256
+"""Samples from which it speaks, after which it fades, and at which it is silent."""
+
+
+@kernel
+def start_strength(x: float, mean: float, variance: float, n: int) -> float:
+    """2 ln(1 + z), z = |x - mean| in standard deviations cut at 4 + n/8 (4 when nothing ever moved); 0 when n is out of range."""
+    if n < FIRST or n >= END:
+        return 0.0
+    away = abs(x - mean)
+    if variance > 0.0:
+        z = min(away / math.sqrt(variance), 4.0 + n / 8.0)
+    else:
+        z = 4.0 if away > 0.0 else 0.0
+    return 2.0 * math.log1p(z) * min(1.0, (END - n) / (END - FULL))

@@ -1,0 +1,26 @@
+"""Compile every kernel into its cache with tiny inputs; for `make install` and the first run, which show its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from awry.core.batch import Batch
+from awry.detection.absent import absent, learn_arrivals
+from awry.detection.scorer import Scorer
+
+
+def compile_kernels(progress: Callable[[str], None] = lambda _: None) -> None:
+    """Run each kernel once, telling `progress` what is being compiled; fast when the cache is warm."""
+    progress("default detector")
+    scorer = Scorer()
+    scorer.grow(1)
+    batch = Batch.of([0], [0], [1.0])
+    scorer.detector.step(batch)
+    progress("calibration")
+    scorer.step(batch)
+    progress("absent series")
+    last, gap, count = np.zeros(1, np.int64), np.zeros(1, np.float32), np.zeros(1, np.uint32)
+    learn_arrivals(batch.slot, batch.time, last, gap.copy(), gap, count)
+    absent(0, last, gap, gap, count)
