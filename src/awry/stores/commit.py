@@ -1,0 +1,111 @@
+"""Writing ticks and checkpoint blocks, each call in one transaction; the writer's half of the SQL store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, bindparam, func, insert, select
+
+from awry.core.incident import Change, Incident
+from awry.core.tick import Block, Tick
+from awry.stores.blobs import pack_arrays, pack_json
+from awry.stores.pack import pack_rows
+from awry.stores.schema import changes, checkpoints, incidents, journal, meta, positions, series
+from awry.stores.state import Extra
+
+_PART_BYTES = 4 << 20  # MySQL takes packets of 16 MB by default
+
+
+def write_ticks(connection: Connection, ticks: Sequence[Tick]) -> None:
+    """Journal rows, series, incidents, changes and positions of some ticks."""
+    _insert(connection, journal, [_journal_row(tick) for tick in ticks])
+    new = [{"slot": slot, "seq": tick.seq, "gone": 0, "series_key": key.encode()} for tick in ticks for slot, key in tick.series]
+    _insert(connection, series, new)
+    gone = [{"at": slot} for tick in ticks for slot in tick.deleted]
+    if gone:
+        connection.execute(series.update().where(series.c.slot == bindparam("at")).values(series_key=b"", gone=1), gone)
+    latest = {incident.id: incident for tick in ticks for incident in tick.incidents}
+    _replace(connection, incidents, ("id",), [_incident_row(incident) for incident in latest.values()])
+    _insert(connection, changes, [_change_row(change, tick.time) for tick in ticks for change in tick.changes])
+    reached: dict[str, bytes] = {}
+    for tick in ticks:
+        reached.update(tick.positions)
+    _replace(connection, positions, ("source",), [{"source": name, "position": value} for name, value in reached.items()])
+
+
+def write_blocks(connection: Connection, blocks: Sequence[Block]) -> None:
+    """Checkpoint blocks in place of the former ones of the same name and index."""
+    keys = [{"at_name": block.name, "at_block": block.index} for block in blocks]
+    same = (checkpoints.c.name == bindparam("at_name")) & (checkpoints.c.block == bindparam("at_block"))
+    connection.execute(checkpoints.delete().where(same), keys)
+    for block in blocks:
+        data = pack_arrays(block.arrays)
+        parts = [data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES)]
+        rows = [
+            {"name": block.name, "block": block.index, "part": i, "seq": block.seq, "data": part} for i, part in enumerate(parts)
+        ]
+        _insert(connection, checkpoints, rows)
+
+
+def set_meta(connection: Connection, values: Mapping[str, int]) -> None:
+    """Numbers the store remembers by name."""
+    _replace(connection, meta, ("name",), [{"name": name, "value": value} for name, value in values.items()])
+
+
+def newest_seq(connection: Connection) -> int:
+    """Seq of the newest tick ever committed; after an unclear end of a transaction this tells which it was."""
+    kept = connection.execute(select(meta.c.value).where(meta.c.name == "last_seq")).scalar() or 0
+    return max(int(kept), int(connection.execute(select(func.max(journal.c.seq))).scalar() or 0))
+
+
+def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _replace(connection: Connection, table: Table, key: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    same = [table.c[name] == bindparam(f"at_{name}") for name in key]
+    connection.execute(table.delete().where(*same), [{f"at_{name}": row[name] for name in key} for row in rows])
+    connection.execute(insert(table), rows)
+
+
+def _journal_row(tick: Tick) -> dict[str, Any]:
+    extra = Extra()
+    if tick.commands:
+        extra["commands"] = list(tick.commands)
+    if tick.deleted:
+        extra["deleted"] = list(tick.deleted)
+    return {
+        "seq": tick.seq,
+        "tick": tick.time,
+        "sample_rows": len(tick.batch),
+        "extra": msgspec.json.encode(extra) if extra else b"",
+        "data": pack_rows(tick.batch, tick.scored),
+    }
+
+
+def _incident_row(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "state": incident.state,
+        "rule": incident.rule,
+        "severity": incident.severity,
+        "start": incident.start,
+        "stop": incident.end,
+        "score": incident.score,
+        "payload": pack_json(incident),
+    }
+
+
+def _change_row(change: Change, tick: int) -> dict[str, Any]:
+    return {
+        "number": change.number,
+        "incident": change.incident.id,
+        "kind": change.kind,
+        "tick": tick,
+        "payload": pack_json(change),
+    }

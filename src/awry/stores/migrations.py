@@ -1,0 +1,62 @@
+"""Brings a database to the newest schema, forward only, or says why not; run when a store opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, select
+
+from awry.core.errors import StoreCorrupt, StoreTooNew
+from awry.stores.connect import Database
+from awry.stores.schema import meta, tables
+
+FIRST = 1
+STEPS: tuple[Callable[[Connection], None], ...] = ()
+"""Step i turns schema FIRST + i into FIRST + i + 1. A new database is made at the newest schema at once."""
+
+_CHECK_BYTES = 64 << 20  # larger files are not read whole at every start; every packed block carries a checksum of its own
+
+
+def migrate(database: Database, steps: Sequence[Callable[[Connection], None]] = STEPS) -> None:
+    """Create or upgrade the tables, each step in a transaction of its own. Raises StoreTooNew or StoreCorrupt."""
+    newest = FIRST + len(steps)
+    with database.write("open the database") as connection:
+        _check(database, connection)
+        found = set(inspect(connection).get_table_names())
+        if "meta" not in found:
+            if database.sqlite and found:
+                raise StoreCorrupt(
+                    f"cannot open {database.path}: it is another program's database", hint="choose another file or data folder"
+                )
+            tables.create_all(connection)
+            connection.execute(meta.insert(), {"name": "schema", "value": newest})
+            return
+        schema = connection.execute(select(meta.c.value).where(meta.c.name == "schema")).scalar()
+    if schema is None:
+        raise StoreCorrupt("cannot open the database: its schema number is missing", hint="restore the database from a backup")
+    if schema > newest:
+        raise StoreTooNew(
+            f"cannot open the database: a newer version of Awry wrote it (schema {schema}, this version knows {newest})",
+            hint="install that version of Awry or a later one, or choose another data folder",
+        )
+    for number in range(schema, newest):
+        with database.write(f"upgrade the database to schema {number + 1}") as connection:
+            steps[number - FIRST](connection)
+            connection.execute(meta.update().where(meta.c.name == "schema").values(value=number + 1))
+
+
+def _check(database: Database, connection: Connection) -> None:
+    path = database.path
+    if path is None or _size(path) > _CHECK_BYTES:
+        return
+    verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if verdict != "ok":
+        raise StoreCorrupt(
+            f"cannot open {path}: the file is damaged: {verdict}",
+            hint="restore it from a backup (awry backup), or move it away to start anew",
+        )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

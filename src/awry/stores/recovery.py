@@ -1,0 +1,73 @@
+"""Reading back what a restart needs: keys, checkpoint blocks, positions, and the journal streamed row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, select
+
+from awry.core.errors import StoreCorrupt
+from awry.core.tick import Block, Recovery, Tick
+from awry.stores.blobs import unpack_arrays
+from awry.stores.connect import Database
+from awry.stores.pack import unpack_rows
+from awry.stores.schema import checkpoints, journal, positions, series
+from awry.stores.state import State, unpack_extra
+
+_PAGE = 128
+
+
+def recover(database: Database, state: State) -> Recovery:
+    """Everything but the ticks at once; the ticks one page of rows at a time."""
+    with database.read("read the database") as connection:
+        return Recovery(
+            keys=_keys(connection),
+            blocks=_blocks(connection),
+            ticks=_ticks(database, state.replayed_from),
+            last_seq=state.last_seq,
+            positions={name: bytes(value) for name, value in connection.execute(select(positions.c.source, positions.c.position))},
+        )
+
+
+def _keys(connection: Connection) -> list[str]:
+    keys: list[str] = []
+    for slot, key in connection.execute(select(series.c.slot, series.c.series_key).order_by(series.c.slot)):
+        if slot != len(keys):
+            raise StoreCorrupt(f"cannot read the series: slot {len(keys)} is missing", hint="restore the database from a backup")
+        keys.append(bytes(key).decode())
+    return keys
+
+
+def _blocks(connection: Connection) -> list[Block]:
+    c = checkpoints.c
+    parts: dict[tuple[str, int, int], list[bytes]] = {}
+    for name, block, seq, data in connection.execute(select(c.name, c.block, c.seq, c.data).order_by(c.name, c.block, c.part)):
+        parts.setdefault((name, block, seq), []).append(bytes(data))
+    return [Block(name, index, seq, unpack_arrays(b"".join(data))) for (name, index, seq), data in parts.items()]
+
+
+def _ticks(database: Database, after: int) -> Iterator[Tick]:
+    while True:
+        with database.read("read the journal") as connection:
+            rows = connection.execute(select(journal).where(journal.c.seq > after).order_by(journal.c.seq).limit(_PAGE)).all()
+            new: dict[int, list[tuple[int, str]]] = {}
+            if rows:
+                first_seen = series.c.seq.between(rows[0].seq, rows[-1].seq)
+                query = select(series.c.seq, series.c.slot, series.c.series_key).where(first_seen).order_by(series.c.slot)
+                for seq, slot, key in connection.execute(query):
+                    new.setdefault(seq, []).append((slot, bytes(key).decode()))
+        for row in rows:
+            batch, scored = unpack_rows(bytes(row.data))
+            extra = unpack_extra(bytes(row.extra))
+            yield Tick(
+                seq=row.seq,
+                time=row.tick,
+                batch=batch,
+                scored=scored,
+                series=tuple(new.get(row.seq, ())),
+                commands=tuple(extra.get("commands", ())),
+                deleted=tuple(extra.get("deleted", ())),
+            )
+        if len(rows) < _PAGE:
+            return
+        after = rows[-1].seq

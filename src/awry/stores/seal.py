@@ -1,0 +1,135 @@
+"""Moves the head's samples into chunks by groups of 100 slots, in small slices beside the hot path.
+
+A round takes all samples up to one seq, in order of (slot, time). Each slice is one transaction that inserts chunks and moves a
+cursor (seq, slot, time) kept in `meta`; a crash anywhere leaves each sample either before the cursor, in a chunk, or after it, in
+the journal. A round that was cut short goes on with the same seq after the restart.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from sqlalchemy import insert
+
+from awry.core.batch import Batch, Scored
+from awry.stores.commit import set_meta
+from awry.stores.connect import Database
+from awry.stores.options import GROUP_SLOTS, Fault, StoreOptions
+from awry.stores.pack import pack_chunk
+from awry.stores.schema import chunks
+from awry.stores.state import State
+
+_PIECE_ROWS = 20_000  # most samples of a chunk: what packs within a slice
+
+
+class Sealer:
+    """One round after the other; the writer's thread only."""
+
+    def __init__(self, database: Database, state: State, options: StoreOptions, fault: Fault) -> None:
+        self._database, self._state, self._options, self._fault = database, state, options, fault
+        self._seq = 0
+        self._rows = 0
+        self._order: NDArray[np.int64] | None = None
+        self._next = 0
+        order_by_slot(np.zeros(0, np.int32), 0)  # compiled or read from its cache now, not in the first slice
+        if state.round is not None:
+            self._begin(*state.round)
+
+    @property
+    def active(self) -> bool:
+        """A round is under way."""
+        return self._order is not None
+
+    @property
+    def waiting(self) -> bool:
+        """There are samples in no chunk."""
+        return len(self._state.head) > 0
+
+    def due(self, now_ms: int) -> bool:
+        """Enough samples wait, or for long enough."""
+        head = self._state.head
+        old = head.since is not None and now_ms - head.since >= self._options.seal_age_ms
+        return len(head) >= self._options.seal_samples or old
+
+    def begin(self) -> None:
+        """Start a round over all samples of the head."""
+        self._begin(self._state.last_seq, self._state.head.mark())
+
+    def slice(self) -> None:
+        """Seal for a few milliseconds; the last slice of a round drops its samples from the head."""
+        assert self._order is not None
+        batch, scored = self._state.head.view()
+        deadline = time.monotonic() + self._options.slice_ms / 1000
+        made: list[dict[str, object]] = []
+        at = self._next
+        while at < self._order.shape[0] and (not made or time.monotonic() < deadline):
+            rows = self._piece(batch, at)
+            made.append(chunk_row(batch.take(rows), scored.take(rows)))
+            at += rows.shape[0]
+        done = at == self._order.shape[0]
+        with self._database.write("seal samples") as connection:
+            if made:
+                connection.execute(insert(chunks), made)
+                self._fault("seal.insert")
+            if done:
+                set_meta(connection, {"sealed": self._seq, "round_seq": self._seq})
+            else:
+                last = self._order[at - 1]
+                cursor = {"round_seq": self._seq, "round_slot": int(batch.slot[last]), "round_time": int(batch.time[last])}
+                set_meta(connection, cursor)
+            self._fault("seal.before")
+        self._next = at
+        state = self._state
+        state.chunk_count += len(made)
+        state.chunk_rows += sum(int(str(row["sample_rows"])) for row in made)
+        state.chunk_bytes += sum(int(str(row["size"])) for row in made)
+        if done:
+            state.sealed, self._order = self._seq, None
+            state.head.drop(self._rows)
+        self._fault("seal.after")
+
+    def _begin(self, seq: int, rows: int) -> None:
+        batch, _ = self._state.head.view()
+        slot = batch.slot[:rows]
+        order = order_by_slot(slot, int(slot.max()) + 1) if rows else np.zeros(0, np.int64)
+        gone = np.fromiter(self._state.gone, np.int32)
+        if gone.size:
+            order = order[~np.isin(slot[order], gone)]
+        self._seq, self._rows, self._order, self._next = seq, rows, order, 0
+
+    def _piece(self, batch: Batch, at: int) -> NDArray[np.int64]:
+        assert self._order is not None
+        rows = self._order[at : at + _PIECE_ROWS]
+        groups = batch.slot[rows] // GROUP_SLOTS
+        return rows[: int(np.searchsorted(groups, groups[0], side="right"))]
+
+
+def chunk_row(batch: Batch, scored: Scored) -> dict[str, object]:
+    """A row of `chunks` from samples of one group, sorted by (slot, time)."""
+    data = pack_chunk(batch, scored)
+    return {
+        "grp": int(batch.slot[0]) // GROUP_SLOTS,
+        "start": int(batch.time.min()),
+        "stop": int(batch.time.max()),
+        "sample_rows": len(batch),
+        "size": len(data),
+        "data": data,
+    }
+
+
+@njit(cache=True, nogil=True)
+def order_by_slot(slot: NDArray[np.int32], slots: int) -> NDArray[np.int64]:
+    """Rows in order of slot, equal slots in order of row: a counting sort; slot int32 (n,), all in [0, slots)."""
+    place = np.zeros(slots + 1, np.int64)
+    for i in range(slot.shape[0]):
+        place[slot[i] + 1] += 1
+    for s in range(slots):
+        place[s + 1] += place[s]
+    order = np.empty(slot.shape[0], np.int64)
+    for i in range(slot.shape[0]):
+        order[place[slot[i]]] = i
+        place[slot[i]] += 1
+    return order

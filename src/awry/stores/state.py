@@ -1,0 +1,104 @@
+"""What an open store knows by heart: its head, how far it is sealed, who was deleted; shared by the parts of the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypedDict
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from awry.core.errors import StoreCorrupt
+from awry.stores.head import Head
+from awry.stores.pack import unpack_rows
+from awry.stores.schema import checkpoints, chunks, journal, meta, series
+
+_PAGE = 256
+
+
+class Extra(TypedDict, total=False):
+    """What a journal row holds beside samples."""
+
+    commands: list[bytes]
+    deleted: list[int]
+
+
+class Cursor(NamedTuple):
+    """How far a sealing round has come: samples up to seq whose (slot, time) is not after this one are in chunks."""
+
+    seq: int
+    slot: int
+    time: int
+
+
+@dataclass(slots=True)
+class State:
+    """Written by the writer's thread only; readers take the head's view and look up `gone`."""
+
+    head: Head = field(default_factory=Head)
+    last_seq: int = 0
+    sealed: int = 0
+    """All samples up to this seq are in chunks."""
+    round: tuple[int, int] | None = None
+    """A sealing round a crash cut short: its seq, and how many rows of the head it still has to seal."""
+    gone: dict[int, int] = field(default_factory=dict)
+    """Deleted slots: 1 while chunks still hold samples of it, 2 afterwards."""
+    blocks: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Checkpoint block -> its seq."""
+    chunk_rows: int = 0
+    chunk_bytes: int = 0
+    chunk_count: int = 0
+
+    @property
+    def replayed_from(self) -> int:
+        """Journal rows up to this seq are part of every checkpoint block."""
+        return min(self.blocks.values(), default=0)
+
+
+def load_state(connection: Connection) -> State:
+    """Read the state back, the head from the journal."""
+    state = State()
+    values = dict(connection.execute(select(meta.c.name, meta.c.value)).tuples().all())
+    state.sealed = values.get("sealed", 0)
+    newest = connection.execute(select(func.max(journal.c.seq))).scalar() or 0
+    state.last_seq = max(values.get("last_seq", 0), newest)
+    state.gone = dict(connection.execute(select(series.c.slot, series.c.gone).where(series.c.gone > 0)).tuples().all())
+    first = checkpoints.c.part == 0
+    for name, block, seq in connection.execute(select(checkpoints.c.name, checkpoints.c.block, checkpoints.c.seq).where(first)):
+        state.blocks[name, block] = seq
+    totals = select(func.count(), func.coalesce(func.sum(chunks.c.sample_rows), 0), func.coalesce(func.sum(chunks.c.size), 0))
+    count, rows, size = connection.execute(totals.select_from(chunks)).one()
+    state.chunk_count, state.chunk_rows, state.chunk_bytes = int(count), int(rows), int(size)
+    _fill(state, connection, Cursor(values.get("round_seq", 0), values.get("round_slot", -1), values.get("round_time", 0)))
+    return state
+
+
+def _fill(state: State, connection: Connection, cursor: Cursor) -> None:
+    after, waiting = state.sealed, 0
+    while True:
+        query = (
+            select(journal.c.seq, journal.c.tick, journal.c.data).where(journal.c.seq > after).order_by(journal.c.seq).limit(_PAGE)
+        )
+        rows = connection.execute(query).all()
+        for seq, tick, data in rows:
+            batch, scored = unpack_rows(bytes(data))
+            if seq <= cursor.seq:
+                waits = (batch.slot > cursor.slot) | ((batch.slot == cursor.slot) & (batch.time > cursor.time))
+                batch, scored = batch.take(waits), scored.take(waits)
+                waiting += len(batch)
+            state.head.append(batch, scored, tick)
+        if len(rows) < _PAGE:
+            break
+        after = rows[-1][0]
+    if cursor.seq > state.sealed:
+        state.round = cursor.seq, waiting
+
+
+def unpack_extra(data: bytes) -> Extra:
+    """Commands and deleted slots of a journal row."""
+    if not data:
+        return {}
+    try:
+        return msgspec.json.decode(data, type=Extra)
+    except msgspec.MsgspecError as error:
+        raise StoreCorrupt(f"cannot read a journal row: {error}", hint="restore the database from a backup") from error

@@ -1,0 +1,68 @@
+"""The order of the store's small chores, one slice a call: seal, forget the deleted, trim, expire, merge, give space back."""
+
+from __future__ import annotations
+
+from awry.stores.connect import Database
+from awry.stores.options import Fault, StoreOptions
+from awry.stores.retention import Keeper
+from awry.stores.rewrite import Rewriter
+from awry.stores.seal import Sealer
+from awry.stores.state import State
+
+_LOOK_EVERY_MS = 10_000  # between two looks for things to trim or expire, when the last found none
+
+
+class Upkeep:
+    """Called by the writer's thread between commits."""
+
+    def __init__(self, database: Database, state: State, options: StoreOptions, fault: Fault) -> None:
+        self._database = database
+        self._sealer = Sealer(database, state, options, fault)
+        self._keeper = Keeper(database, state, options, fault)
+        self._rewriter = Rewriter(database, state, options, fault)
+        self._looked_ms: int | None = None
+
+    def slice(self, now_ms: int) -> bool:
+        """Do one thing of a few milliseconds; True when more is waiting."""
+        if self._seal(now_ms, force=False):
+            return True
+        if self._rewriter.purge() or self._rewriter.merge():
+            return True
+        if self._looked_ms is not None and 0 <= now_ms - self._looked_ms < _LOOK_EVERY_MS:
+            return False
+        if self._tidy(now_ms):
+            return True
+        self._looked_ms = now_ms
+        return False
+
+    def compact(self, now_ms: int) -> dict[str, int]:
+        """All chores at once, small chunks merged wherever there are two, and the file rewritten without holes."""
+        before = self._keeper.used_bytes()
+        while self._seal(now_ms, force=True):
+            pass
+        while self._rewriter.purge():
+            pass
+        while self._tidy(now_ms):
+            pass
+        self._rewriter.look(many=2)
+        while self._rewriter.merge():
+            pass
+        if self._database.sqlite:
+            self._database.vacuum()
+        return {"bytes_before": before, "bytes_after": self._keeper.used_bytes()}
+
+    def _seal(self, now_ms: int, *, force: bool) -> bool:
+        sealer = self._sealer
+        if sealer.active:
+            sealer.slice()
+            if not sealer.active:
+                self._rewriter.look()
+            return True
+        if sealer.due(now_ms) or (force and sealer.waiting):
+            sealer.begin()
+            return True
+        return False
+
+    def _tidy(self, now_ms: int) -> bool:
+        keeper = self._keeper
+        return keeper.trim_journal(now_ms) or keeper.expire(now_ms) or keeper.shrink() or keeper.vacuum()
