@@ -1,1 +1,32 @@
-"""Awry: real-time anomaly detection for operational metrics."""
+"""Awry: real-time anomaly detection for operational metrics.
+
+`awry.detect(data)` scores a table, `awry.Stream()` scores samples as they arrive; `awry serve` is the server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from awry.library.detect import detect as detect
+    from awry.library.stream import Stream as Stream
+
+__all__ = ["Stream", "detect"]
+__version__ = "0.1.0"
+
+_LAZY = {"detect": "awry.library.detect", "Stream": "awry.library.stream"}
+
+
+def __getattr__(name: str) -> Any:
+    """`detect` and `Stream` are imported when first used, so that `awry --help` is quick."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'awry' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,93 @@
+"""Detectors by the names that users write, and scoring of whole tables with them on all cores; for the library and the benches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from threading import Lock
+
+import numpy as np
+
+from awry.core.batch import Batch, Scored
+from awry.core.errors import InvalidInput
+from awry.core.protocols import Judge
+
+DETECTORS = ("default", "records")
+"""Names that `make_judge` knows: all heads, or the same with `raw` from the record head alone."""
+RECORDS_MIX = (0.0, 1.0, 0.0)
+"""Weights of the heads shape, records and heartbeat in `raw`."""
+CHUNK_ROWS = 100_000
+"""Rows scored in one call: small enough for progress and memory, large enough for speed."""
+GROUP_SERIES = 2048
+"""Series whose states live at once in one thread; the rest wait, so that a million series need no gigabytes."""
+
+Progress = Callable[[int, int], None]
+"""Told (rows done, rows in all) now and then, from any thread, one at a time."""
+
+
+def make_judge(detector: str = "default") -> Judge:
+    """A fresh detector with its calibration. Raises InvalidInput for an unknown name."""
+    if detector not in DETECTORS:
+        raise InvalidInput(f"cannot find the detector {detector!r}", hint=f"there are: {', '.join(DETECTORS)}")
+    from awry.detection.default import DefaultDetector
+    from awry.detection.scorer import Scorer
+
+    return Scorer(DefaultDetector(mix=RECORDS_MIX)) if detector == "records" else Scorer(DefaultDetector())
+
+
+def score_table(
+    batch: Batch, series: int, make: Callable[[], Judge], *, progress: Progress | None = None, threads: int | None = None
+) -> Scored:
+    """Scores of rows that are ordered by slot and rise in time within one; slots number 0 to series - 1.
+
+    Series do not influence each other, so they are scored in groups, each with states of its own, on `threads` threads
+    (default: the machine's cores); the outcome is the same for any number.
+    """
+    n = len(batch)
+    if n == 0:
+        return Scored.blank(0)
+    threads = threads or os.cpu_count() or 1
+    size = max(1, min(GROUP_SERIES, -(-series // threads)))
+    starts = np.searchsorted(batch.slot, np.arange(0, series + size, size))
+    out, lock, done = Scored.blank(n), Lock(), 0
+
+    def run(group: int) -> None:
+        nonlocal done
+        judge = make()
+        judge.grow(min(size, series - group * size))
+        for start in range(starts[group], starts[group + 1], CHUNK_ROWS):
+            stop = min(start + CHUNK_ROWS, int(starts[group + 1]))
+            rows = slice(start, stop)
+            part = Batch(batch.slot[rows] - np.int32(group * size), batch.time[rows], batch.value[rows])
+            _place(out, judge.step(part), rows)
+            with lock:
+                done += stop - start
+                if progress is not None:
+                    progress(done, n)
+
+    groups = range(len(starts) - 1)
+    if threads == 1 or len(groups) == 1:
+        for group in groups:
+            run(group)
+        return out
+    with ThreadPoolExecutor(threads, thread_name_prefix="awry-score") as pool:
+        futures = [pool.submit(run, group) for group in groups]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        for future in futures:
+            if not future.cancelled():
+                future.result()
+    return out
+
+
+def _place(out: Scored, part: Scored, rows: slice) -> None:
+    out.raw[rows] = part.raw
+    out.score[rows] = part.score
+    out.segment[rows] = part.segment
+    out.expected[rows] = part.expected
+    out.low[rows] = part.low
+    out.high[rows] = part.high
+    out.part[rows] = part.part
