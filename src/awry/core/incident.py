@@ -41,7 +41,9 @@ class Incident:
     score: float
     title: str
     series: tuple[IncidentSeries, ...] = field(default=())
-    """Ranked by onset, then by strength."""
+    """Ranked by onset, then by strength; at most 1000 are listed."""
+    total: int = 0
+    """How many series it holds, listed or not."""
     updated: int = 0
     """Tick of the last change, Unix ms."""
 

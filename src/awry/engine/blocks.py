@@ -1,0 +1,159 @@
+"""Incremental checkpoints: detector state in blocks of slots, each saved at its own tick; the stages saved together.
+
+Series are independent, so a block saved after tick n needs only its own rows of the ticks after n. A restart loads the
+blocks and replays each journal row into the slots whose block is older than the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from awry.core.batch import Arrays
+from awry.core.rule import Rule, Silence
+from awry.core.tick import Block
+from awry.engine.incidents import Open
+from awry.engine.rules import Held, Sighting
+
+if TYPE_CHECKING:
+    from awry.engine.pipeline import Pipeline
+
+BLOCK_SLOTS = 1024
+
+
+class Dirty:
+    """Which blocks changed since they were last saved."""
+
+    def __init__(self) -> None:
+        self._flags: NDArray[np.bool_] = np.zeros(0, np.bool_)
+
+    def grow(self, slots: int) -> None:
+        """Have a flag for every block of this many slots."""
+        need = -(-slots // BLOCK_SLOTS)
+        if need > self._flags.shape[0]:
+            self._flags = np.concatenate([self._flags, np.zeros(need - self._flags.shape[0], np.bool_)])
+
+    def touch(self, slots: NDArray[np.int32]) -> None:
+        """These slots changed."""
+        self._flags[slots // BLOCK_SLOTS] = True
+
+    def changed(self) -> list[int]:
+        """Numbers of changed blocks."""
+        return [int(i) for i in np.flatnonzero(self._flags)]
+
+    def saved(self, index: int) -> None:
+        """This block is about to be saved as it is."""
+        self._flags[index] = False
+
+
+@dataclass(slots=True)
+class Marks:
+    """Up to which tick each part of the state is known: `stages` for rules, incidents and arrivals, and per block."""
+
+    stages: int = 0
+    by_block: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def behind(self, slot: NDArray[np.int32], seq: int) -> NDArray[np.bool_]:
+        """Rows whose series' state has not seen tick `seq` yet."""
+        index = slot // BLOCK_SLOTS
+        if not index.size:
+            return np.zeros(0, np.bool_)
+        need = int(index.max()) + 1
+        if need > self.by_block.shape[0]:
+            self.by_block = np.concatenate([self.by_block, np.zeros(need - self.by_block.shape[0], np.int64)])
+        behind: NDArray[np.bool_] = self.by_block[index] < seq
+        return behind
+
+
+@dataclass(slots=True)
+class Stages:
+    """Rules, silences, what they hold and the open incidents: small, saved whole as JSON."""
+
+    rules: list[Rule]
+    silences: list[Silence]
+    held: list[Held]
+    worst: list[tuple[str, int, Sighting]]
+    open: list[Open]
+    next_incident: int
+    next_change: int
+
+
+def collect(pipeline: Pipeline, wanted: Sequence[int] | None) -> list[Block]:
+    """Blocks of the wanted numbers; with None of all changed ones, and the stages with the arrivals."""
+    found = []
+    for index in pipeline.dirty.changed() if wanted is None else wanted:
+        start, stop = index * BLOCK_SLOTS, min((index + 1) * BLOCK_SLOTS, pipeline.slots)
+        pipeline.dirty.saved(index)
+        state: Arrays = {f"judge.{k}": v for k, v in pipeline.judge.dump(start, stop).items()}
+        state |= {f"heat.{k}": v for k, v in pipeline.heat.dump(start, stop).items()}
+        latest = pipeline.latest.take(slice(start, stop))
+        state |= {f"latest.{name}": getattr(latest, name).copy() for name in _LATEST}
+        found.append(Block("series", index, pipeline.seq, state))
+    if wanted is None:
+        found.append(stages(pipeline))
+    return found
+
+
+def restore(pipeline: Pipeline, saved: Sequence[Block]) -> Marks:
+    """Load blocks into an empty pipeline."""
+    marks = Marks()
+    for block in sorted(saved, key=lambda b: (b.name != "series", b.index)):
+        pipeline.seq = max(pipeline.seq, block.seq)
+        if block.name == "series":
+            _load_series(pipeline, block)
+            if block.index >= marks.by_block.shape[0]:
+                marks.by_block = np.concatenate([marks.by_block, np.zeros(block.index + 1 - marks.by_block.shape[0], np.int64)])
+            marks.by_block[block.index] = block.seq
+        else:
+            _load_stages(pipeline, block)
+            marks.stages = block.seq
+    return marks
+
+
+_LATEST = ("raw", "score", "segment", "expected", "low", "high", "part")
+
+
+def _part(block: Block, prefix: str) -> Arrays:
+    return {k.removeprefix(prefix): v for k, v in block.arrays.items() if k.startswith(prefix)}
+
+
+def _load_series(pipeline: Pipeline, block: Block) -> None:
+    start, latest = block.index * BLOCK_SLOTS, _part(block, "latest.")
+    stop = start + latest["score"].shape[0]
+    pipeline.grow(stop)
+    pipeline.judge.load(_part(block, "judge."), start)
+    pipeline.heat.load(_part(block, "heat."), start)
+    for name in _LATEST:
+        getattr(pipeline.latest, name)[start:stop] = latest[name]
+
+
+def stages(pipeline: Pipeline) -> Block:
+    """Rules, incidents and arrivals as they stand, as one block."""
+    rules, incidents = pipeline.rules, pipeline.incidents
+    held = Stages(
+        rules=list(rules.rules.values()),
+        silences=list(incidents.silences.values()),
+        held=list(rules.held.values()),
+        worst=[(rule, slot, seen) for (rule, slot), seen in rules.worst.items()],
+        open=list(incidents.open.values()),
+        next_incident=incidents.next_incident,
+        next_change=incidents.next_change,
+    )
+    arrays: Arrays = {f"arrivals.{k}": v for k, v in pipeline.arrivals.dump().items()}
+    arrays["json"] = np.frombuffer(msgspec.json.encode(held), np.uint8)
+    return Block("stages", 0, pipeline.seq, arrays)
+
+
+def _load_stages(pipeline: Pipeline, block: Block) -> None:
+    stages = msgspec.json.decode(block.arrays["json"].tobytes(), type=Stages)
+    pipeline.arrivals.load(_part(block, "arrivals."))
+    pipeline.grow(pipeline.arrivals.slots)
+    pipeline.rules.load(stages.rules, stages.held, stages.worst)
+    pipeline.incidents.open = {o.incident.id: o for o in stages.open}
+    pipeline.incidents.silences = {s.id: s for s in stages.silences}
+    pipeline.incidents.next_incident, pipeline.incidents.next_change = stages.next_incident, stages.next_change

@@ -1,0 +1,161 @@
+"""Gathers firing series that start together into incidents, and says what changed about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from awry.core.incident import Change, ChangeKind, Incident, IncidentSeries
+from awry.core.rule import Rule, Silence
+from awry.core.selector import parse_selector
+from awry.core.series_key import parse_key
+from awry.engine.rules import Event
+from awry.engine.sentence import title
+
+LISTED = 1000
+"""Most series an incident lists; the strongest stay."""
+UPDATE_MS = 60_000
+"""An open incident that grows is told of at most this often."""
+
+
+@dataclass(slots=True)
+class Open:
+    """An incident while it is open."""
+
+    incident: Incident
+    group: tuple[str, ...]
+    latest: int
+    """Latest onset of a member, Unix ms."""
+    members: dict[str, IncidentSeries] = field(default_factory=dict)
+    """By "slot/cause"; a series that fires again while the incident is open goes on where it was."""
+    told: int = 0
+    """Tick of the last change that was made, Unix ms."""
+    grown: bool = False
+    """Members joined since then."""
+    muted: str = ""
+    """The silence that held back the last change."""
+
+
+class IncidentStage:
+    """Open incidents and the numbers of the next ones."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Open] = {}
+        self.silences: dict[str, Silence] = {}
+        self.next_incident = 1
+        self.next_change = 1
+
+    def apply(
+        self, events: Sequence[Event], rules: Mapping[str, Rule], keys: Sequence[str], now: int
+    ) -> tuple[list[Incident], list[Change]]:
+        """Incidents as they stand after these events (changed ones only), and the changes to tell people."""
+        touched: dict[str, Open] = {}
+        born: set[str] = set()
+        for event in events:
+            if event.kind == "fired":
+                found = self._home(event, rules[event.rule], keys)
+                if found.incident.id not in self.open:
+                    self.open[found.incident.id] = found
+                    born.add(found.incident.id)
+                self._join(found, event, keys)
+                touched[found.incident.id] = found
+            else:
+                for found in self.open.values():
+                    if found.incident.rule == event.rule and self._update(found, event):
+                        touched[found.incident.id] = found
+        changes: list[Change] = []
+        for found in touched.values():
+            self._refresh(found, now)
+            if all(s.end is not None for s in found.members.values()):
+                changes += self._resolve(found, rules, born, now)
+            elif found.incident.id in born:
+                changes.append(self._tell("opened", found, rules, now))
+        changes += self.tick(rules, now)
+        return [f.incident for f in touched.values()], changes
+
+    def tick(self, rules: Mapping[str, Rule], now: int) -> list[Change]:
+        """Changes that are due by time alone: growth not yet told of, and silences that ended."""
+        changes = []
+        for found in self.open.values():
+            if found.muted and not self._silence(found, now):
+                changes.append(self._tell("opened", found, rules, now))
+            elif found.grown and now - found.told >= UPDATE_MS:
+                changes.append(self._tell("updated", found, rules, now))
+        return changes
+
+    def _home(self, event: Event, rule: Rule, keys: Sequence[str]) -> Open:
+        labels = dict(parse_key(keys[event.slot])[1])
+        group = tuple(labels.get(name, "") for name in rule.group_by)
+        for found in self.open.values():
+            same = found.incident.rule == rule.name and found.group == group
+            if same and found.incident.start - rule.together_ms <= event.time <= found.latest + rule.together_ms:
+                return found
+        id, self.next_incident = f"i{self.next_incident}", self.next_incident + 1
+        incident = Incident(
+            id=id, state="open", rule=rule.name, severity=rule.severity, start=event.time, end=None, score=0.0, title=""
+        )
+        return Open(incident, group, event.time)
+
+    def _join(self, found: Open, event: Event, keys: Sequence[str]) -> None:
+        identity = _identity(event)
+        known = found.members.get(identity)
+        series = replace(known, end=None) if known else IncidentSeries(key=keys[event.slot], slot=event.slot, start=event.time)
+        found.members[identity] = _seen(series, event)
+        found.latest = max(found.latest, event.time)
+        found.grown = found.grown or known is None
+
+    def _update(self, found: Open, event: Event) -> bool:
+        series = found.members.get(_identity(event))
+        if series is None or series.end is not None:
+            return False
+        found.members[_identity(event)] = replace(series, end=event.time) if event.kind == "resolved" else _seen(series, event)
+        return True
+
+    def _refresh(self, found: Open, now: int) -> None:
+        ranked = sorted(found.members.values(), key=lambda s: (s.start, -s.raw, s.key))
+        listed = tuple(ranked[:LISTED])
+        found.incident = replace(
+            found.incident,
+            start=ranked[0].start,
+            score=max(s.score for s in ranked),
+            title=title(listed, len(ranked), now),
+            series=listed,
+            total=len(ranked),
+            updated=now,
+        )
+
+    def _resolve(self, found: Open, rules: Mapping[str, Rule], born: set[str], now: int) -> list[Change]:
+        end = max(s.end or 0 for s in found.members.values())
+        del self.open[found.incident.id]
+        told = [self._tell("opened", found, rules, now)] if found.incident.id in born else []
+        found.incident = replace(found.incident, state="resolved", end=end)
+        return [*told, self._tell("resolved", found, rules, now)]
+
+    def _tell(self, kind: ChangeKind, found: Open, rules: Mapping[str, Rule], now: int) -> Change:
+        number, self.next_change = self.next_change, self.next_change + 1
+        found.told, found.grown, found.muted = now, False, self._silence(found, now)
+        rule = rules.get(found.incident.rule)
+        notify = rule.notify if rule is not None else ()
+        return Change(number=number, kind=kind, time=now, incident=found.incident, notify=notify, silenced=found.muted)
+
+    def _silence(self, found: Open, now: int) -> str:
+        """The silence that covers every series still firing, or ""."""
+        firing = [s.key for s in found.members.values() if s.end is None] or [s.key for s in found.members.values()]
+        for silence in self.silences.values():
+            if silence.start <= now < silence.end and all(parse_selector(silence.selector).matches_key(k) for k in firing):
+                return silence.id
+        return ""
+
+
+def _identity(event: Event) -> str:
+    return f"{event.slot}/{event.cause}"
+
+
+def _seen(series: IncidentSeries, event: Event) -> IncidentSeries:
+    seen = event.seen
+    if seen is None:
+        return series
+    return replace(
+        series, score=max(series.score, seen.score), raw=max(series.raw, seen.raw), value=seen.value,
+        expected=seen.expected, low=seen.low, high=seen.high, part=seen.part,
+    )  # fmt: skip

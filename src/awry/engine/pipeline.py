@@ -1,0 +1,223 @@
+"""The way of a batch through the engine, as a pure function of the stream: admit, score, paint, judge by rules, gather.
+
+No clock and no disk: `step` is told the tick's time, and replaying the ticks it returned gives the same state bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from awry.core.batch import Batch, Scored
+from awry.core.incident import Change, Incident
+from awry.core.protocols import Judge
+from awry.core.tick import Block, Tick
+from awry.engine import blocks
+from awry.engine.arrivals import Arrivals
+from awry.engine.commands import (
+    Command,
+    DeleteRule,
+    DeleteSeries,
+    DeleteSilence,
+    PutRule,
+    PutSilence,
+    decode_command,
+    encode_command,
+)
+from awry.engine.heat import Heat
+from awry.engine.incidents import IncidentStage
+from awry.engine.rules import Event, RuleStage
+from awry.engine.settings import EngineSettings
+from awry.engine.threshold import score_of
+
+TIMERS = b'{"kind":"Timers"}'
+"""The journal's mark of a tick at which time alone changed something."""
+PARALLEL_ROWS = 2048
+"""Smaller batches are not worth handing to several threads."""
+
+
+class Pipeline:
+    """All state of one engine. One thread calls it; detector rows are computed by `pool`, split by slot."""
+
+    def __init__(self, judge: Judge, keys: Sequence[str], settings: EngineSettings, pool: Executor | None = None) -> None:
+        self.judge = judge
+        self.arrivals = Arrivals()
+        self.heat = Heat()
+        self.rules = RuleStage([*judge.parts, "absent"])
+        self.incidents = IncidentStage()
+        self.seq = 0
+        self.slots = 0
+        self.dirty = blocks.Dirty()
+        self.latest = Scored.blank(0)
+        self._keys = keys
+        self._next_block = 0
+        self._settings = settings
+        self._pool = pool
+
+    def grow(self, slots: int) -> None:
+        """Have state for this many slots."""
+        if slots <= self.slots:
+            return
+        self.judge.grow(slots)
+        self.arrivals.grow(slots)
+        self.heat.grow(slots)
+        self.rules.grow(slots)
+        self.dirty.grow(slots)
+        if slots > self.latest.score.shape[0]:
+            self.latest = Scored.concat([self.latest, Scored.blank(slots + slots // 2 - self.latest.score.shape[0])])
+        self.slots = slots
+
+    def step(
+        self, now: int, batch: Batch, commands: Sequence[Command] = (), positions: Mapping[str, bytes] | None = None
+    ) -> tuple[Tick, NDArray[np.uint8]]:
+        """Decide one tick at `now` (Unix ms): what to commit, and per row of the batch an index into REASONS.
+
+        Every slot of the batch is below `len(keys)`.
+        """
+        fresh = tuple((slot, self._keys[slot]) for slot in range(self.slots, self._needed(batch)))
+        self.grow(self._needed(batch))
+        reason, accepted = self.arrivals.admit(batch, now, self._settings.future_ms)
+        if accepted < len(batch):
+            batch = batch.take(reason == 0)
+        scored = self._score(batch)
+        self.seq += 1
+        incidents, changes = self._decide(self.seq, now, batch, scored, commands)
+        deleted = tuple(slot for c in commands if isinstance(c, DeleteSeries) for slot in c.slots)
+        tick = Tick(
+            seq=self.seq, time=now, batch=batch, scored=scored, series=fresh,
+            commands=tuple(encode_command(c) for c in commands), deleted=deleted,
+            incidents=tuple(incidents), changes=tuple(changes), positions=positions or {},
+        )  # fmt: skip
+        return tick, reason
+
+    def timers(self, now: int, positions: Mapping[str, bytes] | None = None) -> Tick | None:
+        """Decide what time alone changes at `now`; None when it changed nothing (then there is nothing to store)."""
+        incidents, changes, changed = self._by_time(now)
+        if not changed and not positions:
+            return None
+        self.seq += 1
+        return Tick(
+            seq=self.seq, time=now, batch=Batch.empty(), scored=Scored.blank(0), commands=(TIMERS,),
+            incidents=tuple(incidents), changes=tuple(changes), positions=positions or {},
+        )  # fmt: skip
+
+    def replay(self, tick: Tick, marks: blocks.Marks) -> None:
+        """Apply a stored tick to whatever state was saved before it; see `blocks.Marks`."""
+        self.grow(max([self._needed(tick.batch), *(slot + 1 for slot, _ in tick.series)]))
+        self.seq = max(self.seq, tick.seq)
+        behind = marks.behind(tick.batch.slot, tick.seq)
+        if behind.any():
+            rows = tick.batch.take(behind)
+            self.dirty.touch(rows.slot)
+            self._remember(rows, self._score(rows))
+            self.heat.advance(tick.time)
+            self.heat.update(rows, tick.scored.take(behind))
+        if marks.stages < tick.seq:
+            self.arrivals.admit(tick.batch, tick.time, 1 << 62)
+            if tick.commands == (TIMERS,):
+                self._by_time(tick.time)
+            else:
+                self._judge(tick.time, tick.batch, tick.scored, [decode_command(c) for c in tick.commands])
+
+    @property
+    def silent_ms(self) -> int:
+        """A series silent for longer counts as parked."""
+        return self._settings.silent_ms
+
+    def use_keys(self, keys: Sequence[str]) -> None:
+        """Look keys up here from now on (recovery reads them before the series table exists)."""
+        self._keys = keys
+
+    def next_block(self) -> list[Block]:
+        """The next piece of an incremental checkpoint: changed blocks in turn, then the stages, and round again."""
+        changed = [i for i in self.dirty.changed() if i >= self._next_block]
+        if changed:
+            self._next_block = changed[0] + 1
+            return self.changed_blocks(changed[:1])
+        self._next_block = 0
+        return [blocks.stages(self)]
+
+    def changed_blocks(self, wanted: Sequence[int] | None = None) -> list[Block]:
+        """Checkpoint blocks: of the wanted block numbers, or with None of all changed ones and of the stages."""
+        return blocks.collect(self, wanted)
+
+    def load(self, saved: Sequence[Block]) -> blocks.Marks:
+        """Take over checkpoint blocks; what they lack is replayed."""
+        return blocks.restore(self, saved)
+
+    def _decide(
+        self, seq: int, now: int, batch: Batch, scored: Scored, commands: Sequence[Command]
+    ) -> tuple[list[Incident], list[Change]]:
+        self._remember(batch, scored)
+        self.dirty.touch(batch.slot)
+        self.heat.advance(now)
+        self.heat.update(batch, scored)
+        return self._judge(now, batch, scored, commands)
+
+    def _judge(self, now: int, batch: Batch, scored: Scored, commands: Sequence[Command]) -> tuple[list[Incident], list[Change]]:
+        events = [e for c in commands for e in self._obey(c, now)]
+        columns = self.arrivals.columns
+        if len(batch):
+            columns["absent"][batch.slot] = 0
+        events += self.rules.update(batch, scored, columns["interval"], self._keys)
+        return self.incidents.apply(events, self.rules.rules, self._keys, now)
+
+    def _by_time(self, now: int) -> tuple[list[Incident], list[Change], bool]:
+        columns, events = self.arrivals.columns, []
+        stopped = self.arrivals.newly_absent(now)
+        columns["absent"][stopped] = 1
+        for slot in stopped.tolist():
+            if self._keys[slot]:
+                # The chance of a gap longer than all n before it is at most 1 / (n + 1).
+                score = round(score_of(1 / (1 + float(columns["count"][slot]))), 4)
+                since = int(columns["last_time"][slot] + columns["interval"][slot])
+                events += self.rules.stop(slot, since, score, self._keys)
+        held = len(self.rules.held)
+        if held:
+            parked = now - columns["last_seen"][: self.slots] > self._settings.silent_ms
+            events += self.rules.release_silent(parked, columns["last_time"])
+        incidents, changes = self.incidents.apply(events, self.rules.rules, self._keys, now)
+        return incidents, changes, bool(stopped.size or events or changes or len(self.rules.held) != held)
+
+    def _obey(self, command: Command, now: int) -> list[Event]:
+        match command:
+            case PutRule(rule):
+                return self.rules.put(rule, self._keys, now)
+            case DeleteRule(name):
+                return self.rules.delete(name, now)
+            case PutSilence(silence):
+                self.incidents.silences[silence.id] = silence
+            case DeleteSilence(id):
+                self.incidents.silences.pop(id, None)
+            case DeleteSeries(slots):
+                gone = np.array(slots, np.int64)
+                self.heat.wipe(gone)
+                self.arrivals.columns["count"][gone] = 0
+                return self.rules.drop(slots, now)
+        return []
+
+    def _score(self, batch: Batch) -> Scored:
+        shards = self._settings.shards
+        if self._pool is None or shards == 1 or len(batch) < PARALLEL_ROWS:
+            return self.judge.step(batch)
+        rows = [np.flatnonzero(batch.slot % shards == k) for k in range(shards)]
+        scored = Scored.concat(list(self._pool.map(self.judge.step, [batch.take(r) for r in rows])))
+        back = np.empty(len(batch), np.intp)
+        back[np.concatenate(rows)] = np.arange(len(batch))
+        return scored.take(back)
+
+    def _remember(self, batch: Batch, scored: Scored) -> None:
+        """Keep the latest judgement of each series; of several rows of one series the last observed one stays."""
+        seen = ~np.isnan(batch.value)
+        for kept, column in zip(_columns(self.latest), _columns(scored), strict=True):
+            kept[batch.slot[seen]] = column[seen]
+
+    def _needed(self, batch: Batch) -> int:
+        return max(self.slots, int(batch.slot.max()) + 1) if len(batch) else self.slots
+
+
+def _columns(scored: Scored) -> tuple[NDArray[np.generic], ...]:
+    return scored.raw, scored.score, scored.segment, scored.expected, scored.low, scored.high, scored.part

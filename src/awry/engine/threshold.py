@@ -1,0 +1,77 @@
+"""The score at which a rule opens for a series: stated, or derived from the rate of false episodes it may cost."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from awry.core.errors import InvalidInput
+from awry.core.rule import Rule
+from awry.detection.calibration import FLOOR_P
+
+CLEAR_BELOW = 0.1
+"""A rule without `clear` holds until the segment falls this far below its threshold."""
+_UNITS = {
+    "h": 3_600_000,
+    "d": 86_400_000,
+    "w": 604_800_000,
+    "hour": 3_600_000,
+    "day": 86_400_000,
+    "week": 604_800_000,
+    "month": 2_592_000_000,
+}
+_BUDGET = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:per|/)\s*(\d+(?:\.\d+)?)?\s*(hour|day|week|month|h|d|w)s?\s*")
+
+
+def budget_period_ms(budget: str) -> float:
+    """Milliseconds per allowed false episode of one series: "1 per 30d", "3 per week". Raises InvalidInput."""
+    found = _BUDGET.fullmatch(budget)
+    if found is None or float(found[1]) == 0 or (found[2] is not None and float(found[2]) == 0):
+        raise InvalidInput(f"cannot read the budget {budget[:80]!r}", hint='write it as "1 per 30d", "3 per week" or "2 per 12h"')
+    return float(found[2] or 1) * _UNITS[found[3]] / float(found[1])
+
+
+def score_of(p: float) -> float:
+    """The anomaly score of a tail probability."""
+    return min(1.0, -math.log10(max(p, 1e-300)) / 10)
+
+
+def rule_threshold(rule: Rule, interval_ms: float) -> tuple[float, str]:
+    """The score threshold of a rule for a series of this interval, and in words why it is this one."""
+    if rule.threshold is not None:
+        return rule.threshold, f"score of {rule.threshold:g}, as the rule says"
+    period = budget_period_ms(rule.budget or "1 per 30d")
+    p = max(interval_ms, 1.0) / period
+    if p < FLOOR_P:
+        return score_of(FLOOR_P), (
+            f"1 in {1 / FLOOR_P:,.0f}, the rarest that calibration is measured to keep "
+            f"(the budget of {rule.budget} asks for 1 in {1 / p:,.0f})"
+        )
+    return score_of(min(p, 0.5)), f"1 in {1 / min(p, 0.5):,.0f}, from the budget of {rule.budget}"
+
+
+def rule_clear(rule: Rule, threshold: float) -> float:
+    """The segment score below which the rule lets go."""
+    return rule.clear if rule.clear is not None else max(0.0, threshold - CLEAR_BELOW)
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_rule(rule: Rule) -> None:
+    """Raise InvalidInput, saying what to change, when a rule cannot work."""
+    from awry.core.selector import parse_selector
+
+    if not _NAME.fullmatch(rule.name):
+        raise InvalidInput(f"cannot name a rule {rule.name[:80]!r}", hint='use letters, digits, "-", "_" and ".", at most 100')
+    parse_selector(rule.selector)
+    if rule.threshold is not None and rule.budget is not None:
+        raise InvalidInput(f"cannot use both threshold and budget in rule {rule.name!r}", hint="keep one of them")
+    if rule.threshold is not None and not 0 < rule.threshold <= 1:
+        raise InvalidInput(f"cannot use the threshold {rule.threshold:g} in rule {rule.name!r}: it is a score in (0, 1]")
+    if rule.budget is not None:
+        budget_period_ms(rule.budget)
+    if rule.clear is not None and not 0 <= rule.clear <= (rule.threshold if rule.threshold is not None else 1):
+        raise InvalidInput(f"cannot use clear = {rule.clear:g} in rule {rule.name!r}: it lies between 0 and the threshold")
+    if min(rule.for_ms, rule.keep_for_ms, rule.together_ms) < 0:
+        raise InvalidInput(f"cannot use a negative duration in rule {rule.name!r}")

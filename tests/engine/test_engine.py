@@ -1,0 +1,130 @@
+"""The engine around the pipeline: commits before it answers, survives a store that is away, recovers what was committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from awry.core.batch import Batch
+from awry.core.clock import ManualClock
+from awry.core.errors import InvalidInput, Overloaded, StoreUnavailable
+from awry.core.rule import Rule
+from awry.core.series_table import SeriesTable
+from awry.engine.commands import DeleteSeries, PutRule
+from awry.engine.engine import Engine
+from awry.engine.settings import EngineSettings
+from tests.engine.fakes import MemoryStore, StepJudge
+
+T0 = 1_760_000_000_000
+
+
+def make(store: MemoryStore, *, queue_samples: int = 1000, rules: tuple[Rule, ...] = (Rule(name="high", threshold=0.5),)) -> Engine:
+    settings = EngineSettings(shards=2, queue_samples=queue_samples)
+    return Engine(judge=StepJudge(), store=store, table=SeriesTable(), clock=ManualClock(T0), settings=settings, rules=rules)
+
+
+async def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    for _ in range(int(seconds * 100)):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come to hold")
+
+
+def rows(engine: Engine, key: str, count: int, start: int = 0) -> Batch:
+    slot = engine.table.intern(key)
+    return Batch.of([slot] * count, [T0 + (start + i) * 1000 for i in range(count)], [1.0] * count)
+
+
+async def test_answers_after_commit() -> None:
+    """The receipt comes only when the samples are in the store; refused rows are named and counted."""
+    store = MemoryStore()
+    async with make(store) as engine:
+        batch = Batch.concat([rows(engine, "a", 3), rows(engine, "a", 1)])
+        receipt = await (await engine.put(batch, source="test", position=b"7"))
+        assert sum(len(t.batch) for t in store.ticks) == 3
+        assert (receipt.accepted, receipt.rows.tolist()) == (3, [3])
+        counter = engine.counters.of("test")
+        assert (counter.received, counter.accepted, counter.refused) == (4, 3, {"late": 1})
+    assert store.recover().positions == {"test": b"7"}
+
+
+async def test_restart_goes_on_where_it_was() -> None:
+    """A second engine on the same store knows series, rules, positions and what it already has."""
+    store = MemoryStore()
+    async with make(store) as engine:
+        await (await engine.put(rows(engine, "a", 5), source="test"))
+        await engine.command(PutRule(Rule(name="mine", threshold=0.9)))
+    async with make(store) as engine:
+        assert engine.table.keys == ["a"]
+        assert {r.name for r in engine.snapshot.rules} == {"high", "mine"}
+        receipt = await (await engine.put(rows(engine, "a", 5), source="test"))
+        assert receipt.accepted == 0
+
+
+async def test_full_disk_is_told_and_recovers() -> None:
+    """While the store is away nothing is acknowledged; afterwards what was queued is stored once and work goes on."""
+    store = MemoryStore()
+    async with make(store) as engine:
+        store.down.set()
+        with pytest.raises(StoreUnavailable):
+            await (await engine.put(rows(engine, "a", 2), source="test"))
+        with pytest.raises(StoreUnavailable):
+            await engine.put(rows(engine, "a", 2, 5), source="test")
+        store.down.clear()
+        await until(lambda: sum(len(t.batch) for t in store.ticks) == 2)
+        await until(lambda: not engine._writer.error)
+        receipt = await (await engine.put(rows(engine, "a", 2, 5), source="test"))
+        assert receipt.accepted == 2
+
+
+async def test_bounded_queue() -> None:
+    """Beyond the bound put_nowait refuses and put waits for room; nothing is lost."""
+    store = MemoryStore()
+    async with make(store, queue_samples=10) as engine:
+        first = engine.put_nowait(rows(engine, "a", 8), source="test")
+        with pytest.raises(Overloaded):
+            engine.put_nowait(rows(engine, "a", 8, 8), source="test")
+        more = [await engine.put(rows(engine, "a", 8, 8 * i), source="test") for i in range(1, 5)]
+        assert [(await f).accepted for f in [first, *more]] == [8] * 5
+
+
+async def test_configured_rules_replace_their_former_selves() -> None:
+    """A rule gone from the configuration goes from the engine; one made over the API stays."""
+    store = MemoryStore()
+    async with make(store, rules=(Rule(name="a", threshold=0.5, origin="config"),)) as engine:
+        await engine.command(PutRule(Rule(name="api", threshold=0.5)))
+    async with make(store, rules=(Rule(name="b", threshold=0.5, origin="config"),)) as engine:
+        assert {r.name for r in engine.snapshot.rules} == {"api", "b"}
+
+
+async def test_rule_that_cannot_work_is_refused() -> None:
+    """The engine checks a rule before it takes it."""
+    async with make(MemoryStore()) as engine:
+        with pytest.raises(InvalidInput):
+            await engine.command(PutRule(Rule(name="x", threshold=7)))
+
+
+async def test_deleted_series_comes_back_as_new() -> None:
+    """A deleted series keeps nothing; the same key gets a new slot."""
+    store = MemoryStore()
+    async with make(store) as engine:
+        await (await engine.put(rows(engine, "a", 5), source="test"))
+        await engine.command(DeleteSeries((0,)))
+        receipt = await (await engine.put(rows(engine, "a", 5), source="test"))
+        assert (receipt.accepted, engine.table.keys) == (5, ["", "a"])
+    assert store.recover().keys == ["", "a"]
+
+
+async def test_changes_reach_subscribers_after_commit() -> None:
+    """A subscriber sees the change of an incident that a committed sample opened."""
+    store = MemoryStore()
+    async with make(store) as engine:
+        queue = engine.subscribe()
+        await (await engine.put(rows(engine, "a", 9), source="test"))
+        await (await engine.put(Batch.of([0], [T0 + 9000], [50.0]), source="test"))
+        change = await asyncio.wait_for(queue.get(), 10)
+        assert (change.kind, change.incident.series[0].key) == ("opened", "a")
+        assert engine.snapshot.incidents[0].id == change.incident.id

@@ -1,0 +1,173 @@
+"""The pipeline is a pure function of the stream: what it refuses, how incidents live, and that replay is exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from awry.core.batch import Batch
+from awry.core.rule import Rule, Silence
+from awry.core.tick import REASONS, Tick
+from awry.engine.blocks import Marks
+from awry.engine.commands import DeleteRule, DeleteSeries, PutRule, PutSilence
+from awry.engine.pipeline import Pipeline
+from awry.engine.settings import EngineSettings
+from tests.engine.fakes import StepJudge
+
+T0 = 1_760_000_000_000
+STEP = 10_000
+RULE = Rule(name="high", threshold=0.5, keep_for_ms=0)
+
+
+def make(keys: list[str], shards: int = 1) -> Pipeline:
+    return Pipeline(StepJudge(), keys, EngineSettings(shards=shards))
+
+
+def run(pipeline: Pipeline, rows: list[list[float]], start: int = 0, rule: Rule | None = RULE) -> list[Tick]:
+    """One tick per row of values, a value per slot, STEP apart; the rule comes with the first."""
+    ticks = []
+    for i, values in enumerate(rows, start):
+        at = T0 + i * STEP
+        batch = Batch.of(range(len(values)), [at] * len(values), values)
+        commands = [PutRule(rule)] if rule and i == 0 else []
+        ticks.append(pipeline.step(at + 5, batch, commands)[0])
+    return ticks
+
+
+QUIET = [[1.0, 2.0]] * 40
+
+
+def changes(ticks: list[Tick]) -> list[str]:
+    return [c.kind for t in ticks for c in t.changes]
+
+
+@pytest.mark.parametrize(
+    ("time", "value", "reason"),
+    [
+        (T0 + STEP, 1.0, "accepted"),
+        (T0 + STEP, float("nan"), "accepted"),
+        (T0 + STEP, 1e308, "accepted"),
+        (T0, 7.0, "duplicate"),
+        (T0, 8.0, "late"),
+        (T0 - 1, 7.0, "late"),
+        (T0 + 700_000, 1.0, "future"),
+        (253_402_300_799_000, 1.0, "future"),
+        (1_443_197, 1.0, "out_of_range"),
+        (T0 + STEP, float("inf"), "infinite"),
+        (T0 + STEP, float("-inf"), "infinite"),
+    ],
+)
+def test_reason(time: int, value: float, reason: str) -> None:
+    """Each bad sample is refused for its reason, and costs its neighbours nothing."""
+    pipeline = make(["a", "b"])
+    pipeline.step(T0, Batch.of([0], [T0], [7.0]))
+    tick, reasons = pipeline.step(T0, Batch.of([0, 1], [time, T0], [value, 1.0]))
+    assert [REASONS[r] for r in reasons] == [reason, "accepted"]
+    assert len(tick.batch) == 1 + (reason == "accepted")
+
+
+def test_series_that_start_together_are_one_incident() -> None:
+    """Two series that fire at once make one incident, opened once, resolved when both are back."""
+    ticks = run(make(['load{host="web-3"}', 'cpu{host="web-3"}']), [*QUIET, [20.0, 30.0], [20.0, 30.0], *[[1.0, 2.0]] * 3])
+    assert changes(ticks) == ["opened", "resolved"]
+    incident = [t for t in ticks if t.incidents][-1].incidents[0]
+    assert [s.key for s in incident.series] == ['load{host="web-3"}', 'cpu{host="web-3"}'] or incident.total == 2
+    assert (incident.state, incident.start, incident.total) == ("resolved", T0 + 40 * STEP, 2)
+    assert "1 other series of web-3 moved with it" in incident.title
+
+
+def test_for_delays_firing() -> None:
+    """A blip shorter than `for` never fires; a longer one fires with its onset as the start."""
+    rule = Rule(name="high", threshold=0.5, for_ms=2 * STEP)
+    assert changes(run(make(["a", "b"]), [*QUIET, [20.0, 2.0], [1.0, 2.0], [1.0, 2.0]], rule=rule)) == []
+    ticks = run(make(["a", "b"]), [*QUIET, *[[20.0, 2.0]] * 3], rule=rule)
+    assert changes(ticks) == ["opened"]
+    assert ticks[-1].incidents[0].start == T0 + 40 * STEP
+
+
+def test_keep_for_bridges_gaps() -> None:
+    """With keep_for, a short return to normal does not end the incident."""
+    rule = Rule(name="high", threshold=0.5, keep_for_ms=5 * STEP)
+    ticks = run(make(["a", "b"]), [*QUIET, [20.0, 2.0], *[[1.0, 2.0]] * 3, [30.0, 2.0]], rule=rule)
+    assert changes(ticks) == ["opened"]
+
+
+def test_absent_series_opens_and_returns() -> None:
+    """A steady series that stops is an incident of its own words; its next sample ends it."""
+    pipeline = make(["a"])
+    run(pipeline, [[1.0]] * 40)
+    last = T0 + 39 * STEP
+    assert pipeline.timers(last + 30_000) is None
+    tick = pipeline.timers(last + 90_000)
+    assert tick is not None
+    assert tick.changes[0].incident.title.startswith("a stopped sending, since")
+    back, _ = pipeline.step(last + 100_000, Batch.of([0], [last + 100_000], [1.0]))
+    assert [c.kind for c in back.changes] == ["resolved"]
+
+
+def test_silence_holds_back_and_then_tells() -> None:
+    """A change under a silence is marked; when the silence ends with the incident open, it is told."""
+    pipeline = make(["a", "b"])
+    run(pipeline, QUIET)
+    silence = Silence(id="s1", selector="a", start=T0, end=T0 + 42 * STEP)
+    tick, _ = pipeline.step(T0 + 40 * STEP, Batch.of([0], [T0 + 40 * STEP], [20.0]), [PutSilence(silence)])
+    assert [(c.kind, c.silenced) for c in tick.changes] == [("opened", "s1")]
+    later = pipeline.timers(T0 + 43 * STEP)
+    assert later is not None
+    assert [(c.kind, c.silenced) for c in later.changes] == [("opened", "")]
+
+
+def test_deleted_rule_and_series_let_go() -> None:
+    """Deleting the rule, or the series, resolves what was open."""
+    for command in (DeleteRule("high"), DeleteSeries((0,))):
+        pipeline = make(["a", "b"])
+        run(pipeline, [*QUIET, [20.0, 2.0]])
+        tick, _ = pipeline.step(T0 + 41 * STEP, Batch.empty(), [command])
+        assert [c.kind for c in tick.changes] == ["resolved"]
+
+
+def _stream(seed: int = 3) -> list[list[float]]:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(5, 1, (120, 3)) + 15 * (rng.random((120, 3)) < 0.03)
+    return [row.tolist() for row in values]
+
+
+def state(pipeline: Pipeline) -> list[bytes]:
+    found = pipeline.changed_blocks(range(-(-pipeline.slots // 1024))) + pipeline.changed_blocks()[-1:]
+    return [b"".join(name.encode() + np.ascontiguousarray(a).tobytes() for name, a in sorted(b.arrays.items())) for b in found]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 37, 119, 120])
+@pytest.mark.parametrize("lag", [0, 20])
+def test_replay_equals_never_stopping(cut: int, lag: int) -> None:
+    """Blocks saved at a tick, stages saved `lag` ticks earlier, and the journal since: the same state, bit for bit."""
+    keys = ["a", "b", "c"]
+    pipeline, ticks, saved = make(keys), [], []
+    for i, row in enumerate(_stream()):
+        if i == max(0, cut - lag):
+            saved += pipeline.changed_blocks()[-1:]
+        if i == cut and cut:
+            saved += pipeline.changed_blocks([0])
+        ticks += run(pipeline, [row], i)
+        timer = pipeline.timers(T0 + i * STEP + 1000 + (200_000 if i == 100 else 0))
+        ticks += [timer] if timer else []
+    twin = make(keys)
+    marks = twin.load(saved) if cut else Marks()
+    for tick in ticks:
+        twin.replay(tick, marks)
+    assert state(pipeline) == state(twin)
+
+
+def test_shards_do_not_change_results() -> None:
+    """The same ticks come out for any number of compute threads."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    keys = [f"s{i}" for i in range(3000)]
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(0, 1, 3000).tolist() for _ in range(8)]
+    with ThreadPoolExecutor(3) as pool:
+        many = Pipeline(StepJudge(), keys, EngineSettings(shards=3), pool)
+        one = make(keys)
+        for a, b in zip(run(many, rows), run(one, rows), strict=True):
+            np.testing.assert_array_equal(a.scored.score, b.scored.score)
+            assert a.changes == b.changes
