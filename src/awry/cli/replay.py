@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,8 +19,12 @@ from awry.core.clock import SystemClock
 from awry.core.errors import AwryError, InvalidInput, Overloaded, StoreUnavailable
 from awry.core.incident import Change
 
+if TYPE_CHECKING:
+    from awry.engine.pipeline import Pipeline
+
 STEP_MS = 60_000
 """The engine gets the samples in slices of one minute of their own time, which is also when its timers look."""
+QUIET_MS = 86_400_000 + 2 * STEP_MS
 LONGEST_BODY = 5_000
 """Samples a request."""
 
@@ -116,12 +120,12 @@ def _engine(recorded: Recorded, config: Path | None, speed: float) -> int:
     pipeline.step(first, Batch.empty(), [PutRule(rule) for rule in rules])
     pacer, opened, began, last = Pacer(speed, first), 0, time.monotonic(), first
     for end, batch in recorded.slices(STEP_MS):
+        for moment in _quiet(last, end):
+            pacer.wait(moment)
+            opened += _timers(pipeline, moment)
         pacer.wait(end)
         tick, _ = pipeline.step(end, batch)
-        timers = pipeline.timers(end)
-        for change in (*tick.changes, *(timers.changes if timers else ())):
-            opened += change.kind == "opened"
-            _say(change)
+        opened += _say(tick.changes) + _timers(pipeline, end)
         last = end
     seconds = time.monotonic() - began
     print(
@@ -132,15 +136,26 @@ def _engine(recorded: Recorded, config: Path | None, speed: float) -> int:
     return 0
 
 
-def _say(change: Change) -> None:
-    incident = change.incident
-    if change.kind == "opened":
-        print(f"{_time(change.time)}  opened    {incident.score:.2f}  {incident.title}", flush=True)
-    elif change.kind == "resolved" and incident.end is not None:
-        print(
-            f"{_time(change.time)}  resolved  {incident.score:.2f}  {incident.title} ({_span(incident.end - incident.start)})",
-            flush=True,
-        )
+def _quiet(last: int, end: int) -> range:
+    """The minutes between two slices, at which only timers look; after a day without any sample nothing more happens."""
+    return range(last + STEP_MS, min(end, last + QUIET_MS), STEP_MS)
+
+
+def _timers(pipeline: Pipeline, now: int) -> int:
+    tick = pipeline.timers(now)
+    return _say(tick.changes) if tick else 0
+
+
+def _say(changes: Sequence[Change]) -> int:
+    """Print openings and ends; tell how many opened."""
+    for change in changes:
+        incident, ended = change.incident, ""
+        if change.kind == "updated":
+            continue
+        if incident.end is not None:
+            ended = f" ({_span(incident.end - incident.start)})"
+        print(f"{_time(change.time)}  {change.kind:8}  {incident.score:.2f}  {incident.title}{ended}", flush=True)
+    return sum(change.kind == "opened" for change in changes)
 
 
 def _send(recorded: Recorded, args: argparse.Namespace, speed: float) -> int:

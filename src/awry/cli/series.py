@@ -36,8 +36,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _delete(client: Client, match: str, sure: bool) -> int:
-    params = {"match": match, "dry_run": "false" if sure else "true"}
+    params = {"match": match, "confirm": "true"} if sure else {"match": match}
     answer = client.call("DELETE", "/api/v1/series", params=params)
-    count = answer.get("matched", answer.get("deleted", 0))
-    print(f"{count} series deleted" if sure else f"{count} series would be deleted; add --yes to do it")
+    rest = ", and there are more" if answer["more"] else ""
+    print(
+        f"{answer['count']} series deleted{rest}"
+        if sure
+        else f"{answer['count']} series would be deleted{rest}; add --yes to do it"
+    )
     return 0
