@@ -61,7 +61,7 @@ docs-serve: $(VENV)/.dev ## read the documentation while you write it
 	@$(VENV)/bin/mkdocs serve
 
 bench: $(VENV)/.dev ## end-to-end speed on this machine; see benchmarks/README.md for the others
-	@$(VENV)/bin/python benchmarks/end_to_end.py
+	@$(VENV)/bin/python -m benchmarks.end_to_end
 
 clean: ## remove what was built, the virtual environment too
 	@rm -rf $(VENV) site dist build .mypy_cache .ruff_cache .hypothesis .schemathesis
