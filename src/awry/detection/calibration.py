@@ -1,7 +1,8 @@
 """From a strength to a probability, per series and head, and from there to the score; for every detector.
 
 Time is cut into *episodes*: one opens with an onset, a strength more than RISE above the last one, grows while onsets follow
-within QUIET samples, and closes after QUIET samples without. Each series counts its episodes by their largest strength in 48
+within QUIET samples, and closes after QUIET samples without, once the strength has fallen RISE below its last onset: what goes on
+unchanged is one episode. Each series counts its episodes by their largest strength in 48
 bins. The rate of episodes at or above v is then p(v) = (c + A) / (N + A / G0(v)): c episodes in N samples, and a Gamma prior
 that expects the pooled rate G0 (fitted by benchmarks/fit_prior.py, one curve for young series and one for the rest). At
 N = 40,000 both N and c are halved, so that old times fade. Rates near one episode per QUIET samples say nothing of a single
@@ -38,8 +39,8 @@ YOUNG = 256
 FADE = 0.939413
 LEAST_P = 1e-12
 
-PEAK, EPISODE, SEGMENT = 0, 1, 2
-"""float32 per head: strength of the last onset, largest of the open episode, decaying maximum."""
+PEAK, EPISODE, SEGMENT, LOWEST = 0, 1, 2, 3
+"""float32 per head: strength of the last onset, largest of the open episode, decaying maximum, smallest since the last onset."""
 SINCE, SEEN, AGE = 0, 1, 2
 """int32 per head: samples since the last onset (negative: none is open), samples counted, samples ever (saturating)."""
 
@@ -75,8 +76,9 @@ def score_of(p: float) -> float:
 @kernel
 def onset(state: NDArray[np.float32], count: NDArray[np.int32], bins: NDArray[np.uint16], v: float) -> bool:
     """Whether v is an onset of one head; learns it: closes, opens or grows the episode, decays the segment."""
-    count[SINCE] += 1
-    if count[SINCE] > QUIET:
+    count[SINCE] = min(count[SINCE] + 1, 2_000_000_000)
+    state[LOWEST] = min(state[LOWEST], v)
+    if count[SINCE] > QUIET and state[LOWEST] <= max(state[PEAK] - RISE, 0.0):
         k = min(int(state[EPISODE] / WIDTH), BINS - 1)
         if count[SEEN] > 0 and bins[k] < 65_535:
             bins[k] += 1
@@ -91,7 +93,7 @@ def onset(state: NDArray[np.float32], count: NDArray[np.int32], bins: NDArray[np
     state[EPISODE] = max(state[EPISODE], v)
     state[SEGMENT] = max(FADE * state[SEGMENT], v)
     if count[AGE] == 1 or v > state[PEAK] + RISE:
-        state[PEAK] = v
+        state[PEAK] = state[LOWEST] = v
         count[SINCE] = 0
         return True
     return False
@@ -105,7 +107,7 @@ def calibrate_rows(
 ) -> None:  # fmt: skip
     """Turn rows of strengths (n, heads) into raw, score and segment (n,), in order, learning each row after it was judged.
 
-    state (slots, heads + 1, 3), counts (slots, heads + 1, 3), bins (slots, heads, 48): the last "head" is the mixture, whose
+    state (slots, heads + 1, 4), counts (slots, heads + 1, 3), bins (slots, heads, 48): the last "head" is the mixture, whose
     onsets raw marks. priors: (2, heads, 49), young and old. mix: (heads,), weights of the mixture.
     """
     heads = strength.shape[1]

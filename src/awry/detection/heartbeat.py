@@ -31,7 +31,7 @@ RATE = 0.005
 BURSTS = 6
 """Bursts seen before a gap may be strange."""
 FORGET_RATIO = 16.0
-"""A gap this many times the longest one ends the expectation."""
+"""A gap or a flat run this many times the longest one ends the expectation: it is normal from then on."""
 
 
 @kernel
@@ -83,8 +83,11 @@ def heartbeat(f: NDArray[np.float32], c: NDArray[np.int32], x: float, change: fl
             f[BEAT_PEAK], f[BEAT_GAP], strength = 0.0, 0.0, 0.0
     if abs(change) <= 0.001 * f[BEAT_SCALE]:
         c[FLAT_RUN] = min(c[FLAT_RUN] + 1, 1_000_000_000)
-        if c[N] > 64:
-            strength = max(strength, math.log2(c[FLAT_RUN] / (max(f[FLAT_MAX], 4.0) + 4.0)))
+        if c[N] > 64 and f[BEAT_SCALE] > 0.0:
+            ratio = c[FLAT_RUN] / (max(f[FLAT_MAX], 4.0) + 4.0)
+            strength = max(strength, math.log2(ratio))
+            if ratio > FORGET_RATIO:
+                f[FLAT_MAX] = float(c[FLAT_RUN])
     else:
         run = float(c[FLAT_RUN])
         if run > 0.0:

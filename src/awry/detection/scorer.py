@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Scored
 from awry.core.protocols import Detector
@@ -27,7 +28,7 @@ class Scorer:
         mix = getattr(self.detector, "mix", tuple(1.0 / heads for _ in range(heads)))
         self._mix = np.array(mix, np.float64)
         self._priors = (prior or Prior.shipped(name, heads)).log_rate
-        self._state = np.zeros((0, heads + 1, 3), np.float32)
+        self._state = np.zeros((0, heads + 1, 4), np.float32)
         self._counts = np.zeros((0, heads + 1, 3), np.int32)
         self._bins = np.zeros((0, heads, BINS), np.uint16)
         self._slots = 0
@@ -47,6 +48,11 @@ class Scorer:
             self._state, self._counts, self._bins, self._priors, self._mix, batch.slot, raw.strength, mixed, score, segment
         )
         return Scored(mixed, score, segment, raw.expected, raw.low, raw.high, raw.part)
+
+    @property
+    def calibration_arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.uint16]]:
+        """state, counts and bins as `calibrate_rows` takes them; for benches."""
+        return self._state, self._counts, self._bins
 
     def dump(self, start: int = 0, stop: int | None = None) -> Arrays:
         """Copies of the state rows of slots [start, stop): enough to continue bit for bit."""
