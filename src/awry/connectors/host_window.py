@@ -103,7 +103,7 @@ class TopProcesses:
 
     def _sum(self, now_ms: int, processes: Sequence[Process]) -> tuple[dict[str, float] | None, dict[str, float]]:
         seconds = (now_ms - self._before_ms) / 1000.0
-        known = bool(self._before) and seconds > 0
+        known = self._before_ms > 0 and seconds > 0
         cpu: dict[str, float] = {}
         memory: dict[str, float] = {}
         after: dict[tuple[int, float], float] = {}

@@ -19,7 +19,8 @@ class Apprise:
     """Each change goes to every URL; one that failed is tried again, those that took it are not bothered twice."""
 
     urls: tuple[str, ...] = field(repr=False)
-    """Apprise URLs, such as "mailto://user:password@example.com"; secrets, never logged."""
+    """Apprise URLs, such as "mailto://user:password@example.com"; secrets, never logged.
+    One text may hold several, apart by white space."""
     timeout_seconds: float = 30.0
     """A delivery that takes longer has failed and is tried again."""
     link: str = ""
@@ -28,7 +29,7 @@ class Apprise:
     _done: tuple[int, set[int]] = field(default=(0, set()), init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.urls = (self.urls,) if isinstance(self.urls, str) else tuple(self.urls)
+        self.urls = tuple(self.urls.split() if isinstance(self.urls, str) else self.urls)
         if not self.urls:
             raise InvalidConfig("cannot use the Apprise notifier: it has no urls", hint='give urls = ["mailto://…"]')
 
