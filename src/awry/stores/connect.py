@@ -63,6 +63,8 @@ def _translate(doing: str, cause: BaseException, error: BaseException) -> StoreE
         return StoreCorrupt(message, hint="restore the database from a backup, or start with an empty data folder")
     if isinstance(error, exc.IntegrityError | exc.ProgrammingError | exc.DataError | exc.NotSupportedError):
         return StoreError(message)
+    if "readonly" in words:
+        return StoreUnavailable(message, hint="make the database file and its folder writable for this user")
     if "full" in words or "space" in words:
         return StoreUnavailable(message, hint="free some disk space; writing goes on by itself")
     return StoreUnavailable(message, hint="it is tried again by itself")
@@ -78,6 +80,7 @@ class Database:
         self._synchronous = synchronous
         self._lock = FolderLock(self.path) if self.path else None
         self._writer: Connection | None = None
+        self._held = False
         try:
             arguments: dict[str, Any] = {"check_same_thread": False, "timeout": 5.0} if self.sqlite else {}
             self._write_engine = create_engine(url, connect_args=arguments, pool_size=1, max_overflow=0)
@@ -166,9 +169,12 @@ class Database:
         else:
             held = connection.execute(text("SELECT GET_LOCK(CONCAT('awry/', LEFT(DATABASE(), 58)), 0)")).scalar()
         connection.commit()
+        if not held and self._held:  # the server has not noticed yet that our former session ended
+            raise StoreUnavailable("cannot lock the database again after reconnecting", hint="it is tried again by itself")
         if not held:
             name = self.url.render_as_string(hide_password=True)
             raise StoreInUse(f"cannot open {name}: another server is using it", hint="stop that server, or use another database")
+        self._held = True
 
     def _prepare_writer(self, connection: Any, record: object) -> None:
         connection.isolation_level = None  # transactions begin where we say, not where the driver guesses

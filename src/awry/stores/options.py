@@ -33,7 +33,7 @@ class StoreOptions:
     """The oldest chunks are deleted while the database is larger than this; None sets no limit."""
     merge_rows: int = 20_000
     """Chunks of a group are merged up to this many rows when they turned out small."""
-    slice_ms: float = 20.0
-    """How long one call of upkeep works before it says that more is waiting."""
+    slice_ms: float = 10.0
+    """How long one call of upkeep packs samples before it commits them and says that more is waiting."""
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     """SQLite only: FULL survives a loss of power, NORMAL only a crash of the process."""

@@ -65,7 +65,7 @@ def unpack_rows(data: bytes) -> tuple[Batch, Scored]:
     if series:
         slots, counts = reader.index(series)
         slot = np.repeat(slots, counts)
-        starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
+        starts = np.cumsum(counts, dtype=np.int64) - counts
     else:
         slot = np.cumsum(reader.column(np.int32), dtype=np.int32)
         starts = None

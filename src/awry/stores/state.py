@@ -58,11 +58,11 @@ class State:
 def load_state(connection: Connection) -> State:
     """Read the state back, the head from the journal."""
     state = State()
-    values = dict(connection.execute(select(meta.c.name, meta.c.value)).tuples().all())
+    values = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
     state.sealed = values.get("sealed", 0)
     newest = connection.execute(select(func.max(journal.c.seq))).scalar() or 0
     state.last_seq = max(values.get("last_seq", 0), newest)
-    state.gone = dict(connection.execute(select(series.c.slot, series.c.gone).where(series.c.gone > 0)).tuples().all())
+    state.gone = dict(connection.execute(select(series.c.slot, series.c.gone).where(series.c.gone > 0)).all())
     first = checkpoints.c.part == 0
     for name, block, seq in connection.execute(select(checkpoints.c.name, checkpoints.c.block, checkpoints.c.seq).where(first)):
         state.blocks[name, block] = seq
