@@ -68,7 +68,7 @@ def state_differences(data: Path, pipeline: Pipeline) -> list[str]:
         saved = {(block.name, block.index): block.arrays for block in store.recover().blocks}
     finally:
         store.close()
-    mine = {(block.name, block.index): block.arrays for block in pipeline.blocks()}
+    mine = {(block.name, block.index): block.arrays for block in pipeline.changed_blocks()}
     wrong = [f"block {name}" for name in saved.keys() ^ mine.keys()]
     for name in saved.keys() & mine.keys():
         # The heat map is a picture that moves with the clock, also while nothing comes; it is no detector's state.
