@@ -8,7 +8,8 @@ import pytest
 from awry.core.batch import Batch
 from awry.core.rule import Rule, Silence
 from awry.core.tick import REASONS, Tick
-from awry.engine.blocks import Marks
+from awry.engine import blocks
+from awry.engine.blocks import Marks, stages
 from awry.engine.commands import DeleteRule, DeleteSeries, PutRule, PutSilence
 from awry.engine.pipeline import Pipeline
 from awry.engine.settings import EngineSettings
@@ -133,7 +134,8 @@ def _stream(seed: int = 3) -> list[list[float]]:
 
 
 def state(pipeline: Pipeline) -> list[bytes]:
-    found = pipeline.changed_blocks(range(-(-pipeline.slots // 1024))) + pipeline.changed_blocks()[-1:]
+    found = [*pipeline.changed_blocks(range(-(-pipeline.slots // blocks.BLOCK_SLOTS))), stages(pipeline)]
+    found = [b for b in found if b.arrays and (b.name == "series" or b is found[-1])]
     return [b"".join(name.encode() + np.ascontiguousarray(a).tobytes() for name, a in sorted(b.arrays.items())) for b in found]
 
 

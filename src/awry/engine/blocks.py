@@ -31,12 +31,29 @@ class Dirty:
 
     def __init__(self) -> None:
         self._flags: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._born: dict[int, int] = {}
+        self.stages_known = False
+        """Whether the stages were ever saved."""
 
-    def grow(self, slots: int) -> None:
-        """Have a flag for every block of this many slots."""
-        need = -(-slots // BLOCK_SLOTS)
-        if need > self._flags.shape[0]:
-            self._flags = np.concatenate([self._flags, np.zeros(need - self._flags.shape[0], np.bool_)])
+    def grow(self, slots: int, seq: int) -> None:
+        """Have a flag for every block of this many slots; new ones hold nothing of tick `seq` and before."""
+        have, need = self._flags.shape[0], -(-slots // BLOCK_SLOTS)
+        if need > have:
+            self._flags = np.concatenate([self._flags, np.zeros(need - have, np.bool_)])
+            self._born |= dict.fromkeys(range(have, need), seq)
+
+    def loaded(self, index: int) -> None:
+        """This block stands in the store already."""
+        self._born.pop(index, None)
+
+    def placeholders(self) -> list[Block]:
+        """Empty blocks in place of those that were never saved.
+
+        They go with the next save: else the oldest saved block would tell a restart to begin after their first ticks.
+        """
+        found = [Block("series", index, seq, {}) for index, seq in self._born.items()]
+        self._born.clear()
+        return found
 
     def touch(self, slots: NDArray[np.int32]) -> None:
         """These slots changed."""
@@ -49,6 +66,7 @@ class Dirty:
     def saved(self, index: int) -> None:
         """This block is about to be saved as it is."""
         self._flags[index] = False
+        self._born.pop(index, None)
 
 
 @dataclass(slots=True)
@@ -94,9 +112,9 @@ def collect(pipeline: Pipeline, wanted: Sequence[int] | None) -> list[Block]:
         latest = pipeline.latest.take(slice(start, stop))
         state |= {f"latest.{name}": getattr(latest, name).copy() for name in _LATEST}
         found.append(Block("series", index, pipeline.seq, state))
-    if wanted is None:
+    if wanted is None or not pipeline.dirty.stages_known:
         found.append(stages(pipeline))
-    return found
+    return pipeline.dirty.placeholders() + found
 
 
 def restore(pipeline: Pipeline, saved: Sequence[Block]) -> Marks:
@@ -105,12 +123,16 @@ def restore(pipeline: Pipeline, saved: Sequence[Block]) -> Marks:
     for block in sorted(saved, key=lambda b: (b.name != "series", b.index)):
         pipeline.seq = max(pipeline.seq, block.seq)
         if block.name == "series":
-            _load_series(pipeline, block)
+            if block.arrays:
+                _load_series(pipeline, block)
+            pipeline.grow(block.index * BLOCK_SLOTS + 1)
+            pipeline.dirty.loaded(block.index)
             if block.index >= marks.by_block.shape[0]:
                 marks.by_block = np.concatenate([marks.by_block, np.zeros(block.index + 1 - marks.by_block.shape[0], np.int64)])
             marks.by_block[block.index] = block.seq
         else:
             _load_stages(pipeline, block)
+            pipeline.dirty.stages_known = True
             marks.stages = block.seq
     return marks
 
@@ -145,6 +167,7 @@ def stages(pipeline: Pipeline) -> Block:
         next_change=incidents.next_change,
     )
     arrays: Arrays = {f"arrivals.{k}": v for k, v in pipeline.arrivals.dump().items()}
+    pipeline.dirty.stages_known = True
     arrays["json"] = np.frombuffer(msgspec.json.encode(held), np.uint8)
     return Block("stages", 0, pipeline.seq, arrays)
 

@@ -65,7 +65,7 @@ class Pipeline:
         self.arrivals.grow(slots)
         self.heat.grow(slots)
         self.rules.grow(slots)
-        self.dirty.grow(slots)
+        self.dirty.grow(slots, self.seq)
         if slots > self.latest.score.shape[0]:
             self.latest = Scored.concat([self.latest, Scored.blank(slots + slots // 2 - self.latest.score.shape[0])])
         self.slots = slots
@@ -138,7 +138,7 @@ class Pipeline:
             self._next_block = changed[0] + 1
             return self.changed_blocks(changed[:1])
         self._next_block = 0
-        return [blocks.stages(self)]
+        return [*self.dirty.placeholders(), blocks.stages(self)]
 
     def changed_blocks(self, wanted: Sequence[int] | None = None) -> list[Block]:
         """Checkpoint blocks: of the wanted block numbers, or with None of all changed ones and of the stages."""
