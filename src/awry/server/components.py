@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from awry.core.errors import InvalidConfig
 from awry.server.secrets import Secret, is_secret_table, read_secret
 
 Group = Literal["awry.sources", "awry.notifiers"]
+_PLAIN = (str, int, float, bool, type(None), Secret, Path)
+_CONTAINERS = (tuple, list, dict, Mapping)
+_UNIONS = (typing.Union, types.UnionType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def read_options(
     cls = load_type(group, type_name)
     hints = typing.get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
-    names = [name for name in fields if name != "name"]
+    names = [name for name in fields if name != "name" and is_option(hints[name])]
     options: dict[str, Any] = {}
     problems: list[tuple[str, InvalidConfig]] = []
     for key, value in table.items():
@@ -69,7 +73,7 @@ def read_options(
             problems.append((key, error))
     for name in names:
         needed = fields[name].default is dataclasses.MISSING and fields[name].default_factory is dataclasses.MISSING
-        if needed and name not in table:
+        if needed and is_option(hints[name]) and name not in table:
             problems.append(("", InvalidConfig(f"cannot do without the key {name!r}")))
     return options, problems
 
@@ -85,6 +89,17 @@ def build(spec: ComponentSpec) -> Any:
     except (TypeError, ValueError, InvalidConfig) as error:
         kind = spec.group.removeprefix("awry.").removesuffix("s")
         raise InvalidConfig(f"cannot build [{kind}.{spec.name}]: {error}") from error
+
+
+def is_option(hint: Any) -> bool:
+    """Whether a field of this type can stand in a config file; clocks, callables and the like are for code only."""
+    parts = typing.get_args(hint)
+    if parts and typing.get_origin(hint) is Literal:
+        return True
+    if parts:
+        origin = typing.get_origin(hint)
+        return (origin in _CONTAINERS or origin in _UNIONS) and all(part is Ellipsis or is_option(part) for part in parts)
+    return hint in _PLAIN
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -12,10 +12,10 @@ import msgspec
 from awry.core.errors import InvalidInput, InvalidSelector
 from awry.core.rule import SEVERITIES, Rule, Severity, Silence
 from awry.core.selector import parse_selector
+from awry.engine.threshold import budget_period_ms
 from awry.server.durations import format_duration, parse_duration
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-_BUDGET = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s+per\s+([0-9.a-z]+)\s*")
 
 
 class RuleBody(msgspec.Struct, forbid_unknown_fields=True, rename={"for_": "for"}, omit_defaults=False):
@@ -164,9 +164,10 @@ def show_silence(silence: Silence, now: int) -> dict[str, Any]:
 
 
 def _check_budget(text: str) -> None:
-    found = _BUDGET.fullmatch(text)
-    if found is None or float(found[1]) <= 0 or _duration("budget", found[2]) <= 0:
-        raise _bad("budget", f"{text[:40]!r} is not a rate", 'write "1 per 30d": at most one false episode per series in 30 days')
+    try:
+        budget_period_ms(text)
+    except InvalidInput as error:
+        raise _bad("budget", error.message, error.hint) from error
 
 
 def _duration(field: str, text: str) -> int:

@@ -17,8 +17,8 @@ def _setting(default: Any, sentence: str, kind: str, *, low: float | None = None
     return field(default=convert(kind, default, low, high), metadata=meta)
 
 
-def _secret(sentence: str) -> Any:
-    return field(default=None, metadata={"sentence": sentence, "kind": "secret", "default": None, "low": None, "high": None})
+def _secret(sentence: str) -> dict[str, Any]:
+    return {"sentence": sentence, "kind": "secret", "default": None, "low": None, "high": None}
 
 
 def convert(kind: str, value: object, low: float | None = None, high: float | None = None) -> Any:
@@ -116,8 +116,10 @@ class ServerSection:
 class AuthSection:
     """[auth]: who may read and who may write."""
 
-    read_token: Secret | None = _secret("Token that may read everything and change nothing.")
-    write_token: Secret | None = _secret("Token that may read, send samples and change rules and silences.")
+    read_token: Secret | None = field(default=None, metadata=_secret("Token that may read everything and change nothing."))
+    write_token: Secret | None = field(
+        default=None, metadata=_secret("Token that may read, send samples and change rules and silences.")
+    )
     session_ms: int = _setting("30d", "How long a login of the pages lasts.", "duration", low=60_000)
     open_graphite: bool = _setting(
         False, "Let the Graphite listener, which knows no tokens, accept samples from other machines.", "boolean"

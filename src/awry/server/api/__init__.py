@@ -1,0 +1,18 @@
+"""The HTTP API by resource: each module has `routes(app)`; here they are put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.routing import BaseRoute
+
+if TYPE_CHECKING:
+    from awry.server.app import App
+
+
+def api_routes(app: App) -> list[BaseRoute]:
+    """Everything under /api/v1, the probes, /metrics and the login."""
+    from awry.server.api import health, incidents, rules, samples, series, session, silences, status, write
+
+    modules = (health, samples, write, series, incidents, rules, silences, status, session)
+    return [route for module in modules for route in module.routes(app)]

@@ -1,0 +1,36 @@
+"""POST /api/v1/samples: JSON rows, columns or lines, answered once they are committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from awry.core.tick import REASONS
+from awry.formats.json_samples import decode_json_samples
+from awry.server.body import read_body
+from awry.server.intake import count_reasons, take
+from awry.server.problems import reply
+
+if TYPE_CHECKING:
+    from awry.server.app import App
+
+SOURCE = "json"
+"""Name in counters."""
+
+
+async def post_samples(app: App, request: Request) -> Response:
+    """200 with `accepted` and `refused`, each refusal with the index of its row in the body and a reason."""
+    limits = app.config.limits
+    decoded = decode_json_samples(
+        await read_body(request, limits),
+        app.table,
+        content_type=request.headers.get("content-type"),
+        content_encoding=request.headers.get("content-encoding"),
+        max_bytes=limits.decompressed_bytes,
+    )
+    receipt = await take(app, SOURCE, decoded.batch, decoded.received, count_reasons(decoded.refused))
+    places, reasons = decoded.index[receipt.rows].tolist(), receipt.reasons.tolist()
+    refused = decoded.refused + [(place, REASONS[code]) for place, code in zip(places, reasons, strict=True)]
+    return reply({"accepted": receipt.accepted, "refused": [{"index": i, "reason": reason} for i, reason in sorted(refused)]})

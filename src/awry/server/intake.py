@@ -1,0 +1,72 @@
+"""Takes decoded samples of a request into the engine and waits for their commit; for both doors on HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from awry.core.batch import Batch
+from awry.core.protocols import Archive
+from awry.core.tick import REASONS, Receipt
+
+if TYPE_CHECKING:
+    from awry.server.app import App
+
+LATE = REASONS.index("late")
+DUPLICATE = REASONS.index("duplicate")
+LOOKUP_SECONDS = 2.0
+"""Time spent at most on telling duplicates from late samples; the rest stay "late"."""
+
+
+async def take(app: App, source: str, batch: Batch, received: int, refused: Mapping[str, int]) -> Receipt:
+    """Commit the samples; of those refused as late, the ones that are stored already become duplicates.
+
+    Raises Overloaded when the queue is full and StoreUnavailable when the store cannot write: nothing is acknowledged then.
+    """
+    # Shielded: a client that goes away must not cancel what the engine is about to answer.
+    receipt = await asyncio.shield(app.engine.put_nowait(batch, source=source, received=received, refused=refused))
+    late = np.flatnonzero(receipt.reasons == LATE)
+    if not late.size:
+        return receipt
+    equal = await app.read(stored_already, app.archive, batch.take(receipt.rows[late]))
+    reasons = receipt.reasons.copy()
+    reasons[late[equal]] = DUPLICATE
+    refusals, moved = app.engine.counters.of(source).refused, int(equal.sum())
+    if moved:
+        refusals["late"] -= moved
+        refusals["duplicate"] = refusals.get("duplicate", 0) + moved
+        if not refusals["late"]:
+            del refusals["late"]
+    return Receipt(receipt.accepted, receipt.rows, reasons)
+
+
+def stored_already(archive: Archive, batch: Batch) -> NDArray[np.bool_]:
+    """Which rows equal a stored sample, NaN being equal to NaN; blocking."""
+    found = np.zeros(len(batch), np.bool_)
+    until = time.monotonic() + LOOKUP_SECONDS
+    order = np.argsort(batch.slot, kind="stable")
+    cuts = np.flatnonzero(np.diff(batch.slot[order])) + 1
+    for rows in np.split(order, cuts):
+        if time.monotonic() > until:
+            break
+        times, values = batch.time[rows], batch.value[rows]
+        stored = archive.samples(int(batch.slot[rows[0]]), int(times.min()), int(times.max()) + 1)
+        if not len(stored):
+            continue
+        at = np.minimum(np.searchsorted(stored.time, times), len(stored) - 1)
+        same = (stored.value[at] == values) | (np.isnan(stored.value[at]) & np.isnan(values))
+        found[rows] = (stored.time[at] == times) & same
+    return found
+
+
+def count_reasons(refused: Sequence[tuple[int, str]]) -> dict[str, int]:
+    """Reason -> how many."""
+    counts: dict[str, int] = {}
+    for _, reason in refused:
+        counts[reason] = counts.get(reason, 0) + 1
+    return counts
