@@ -58,6 +58,8 @@ class Table:
     """Reason -> how many cells were left out: bad_time, bad_value, bad_key, infinite, out_of_range, duplicate."""
     notes: tuple[str, ...] = ()
     """How the frame was understood, in sentences for people."""
+    interval_ms: int = 0
+    """Distance of rows whose times were made up from 0; 0 where times were read."""
 
 
 def read_columns(
@@ -95,7 +97,7 @@ def read_columns(
     time = np.tile(times.ms, len(value_names)) if times else _made_times(slot, interval_ms or 0)
     if rows == 0:
         notes.append("it has no rows")
-    return _clean(keys, slot, time, value, bad, notes)
+    return _clean(keys, slot, time, value, bad, notes, 0 if times else interval_ms or 0)
 
 
 def _find_time(frame: pl.DataFrame, wanted: str) -> tuple[str, ReadTimes | None]:
@@ -214,7 +216,9 @@ def _made_times(slot: Slots, interval_ms: int) -> Times:
     return time
 
 
-def _clean(keys: list[str], slot: Slots, time: Times, value: Values, bad: NDArray[np.bool_], notes: list[str]) -> Table:
+def _clean(
+    keys: list[str], slot: Slots, time: Times, value: Values, bad: NDArray[np.bool_], notes: list[str], interval_ms: int
+) -> Table:
     """Refuse what is no sample, sort by series and time, drop what is there twice (the first stays)."""
     refused: dict[str, int] = {}
     keep = np.ones(len(slot), np.bool_)
@@ -241,7 +245,7 @@ def _clean(keys: list[str], slot: Slots, time: Times, value: Values, bad: NDArra
     if twice.any():
         refused["duplicate"] = int(np.count_nonzero(twice))
         slot, time, value = slot[~twice], time[~twice], value[~twice]
-    return Table(keys, Batch.of(slot, time, value), refused, tuple(notes))
+    return Table(keys, Batch.of(slot, time, value), refused, tuple(notes), interval_ms)
 
 
 def _ordered(slot: Slots, time: Times) -> bool:

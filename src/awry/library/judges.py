@@ -36,6 +36,13 @@ def make_judge(detector: str = "default") -> Judge:
     return Scorer(DefaultDetector(mix=RECORDS_MIX)) if detector == "records" else Scorer(DefaultDetector())
 
 
+def parts() -> tuple[str, ...]:
+    """Names of the components that `Scored.part` points into."""
+    from awry.detection.default import DefaultDetector
+
+    return DefaultDetector().parts
+
+
 def score_table(
     batch: Batch, series: int, make: Callable[[], Judge], *, progress: Progress | None = None, threads: int | None = None
 ) -> Scored:

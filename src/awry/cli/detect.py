@@ -1,0 +1,235 @@
+"""`awry detect FILE`: the anomalies of a file as a table, and all scores as a file or a report; for people at a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from awry.core.batch import Scored
+    from awry.formats.columns import Table
+    from awry.library.episodes import Episodes
+
+EPILOG = """examples:
+  awry detect cpu.csv                              anomalies, worst first
+  awry detect cpu.csv --html report.html           the same with charts, in one file
+  awry detect metrics.parquet --out scores.parquet every sample with its scores
+  awry detect load.csv --interval 60s              a file without times
+  cat cpu.csv | awry detect - --json
+
+Files are CSV, TSV, Parquet or JSON lines, gzip-compressed or not, long (series, time, value; other text columns become labels) or
+wide (time and one column per series). Times are Unix seconds, milliseconds or ISO 8601; without a zone, UTC.
+
+exit status: 0 done, with anomalies or without; 2 the input cannot be read or the output not written."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `awry detect`."""
+    parser.add_argument("file", metavar="FILE", help='the file; "-" reads standard input')
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write every sample with its scores: .parquet, .csv or .jsonl")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with charts, one self-contained file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--interval", metavar="TIME", help="distance between rows where there is no time column: 60s, 5m")
+    parser.add_argument("--threshold", type=float, metavar="SCORE", help="anomaly score, 0 to 1, from which a sample is an anomaly")
+    parser.add_argument(
+        "--budget", metavar="RATE", help='instead of a threshold, false anomalies allowed per series (default: "1 per 30d")'
+    )
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="anomalies printed (default: %(default)s; 0: all)")
+    parser.add_argument("--time", default="", metavar="COLUMN", help="name of the time column, where it is not recognised")
+    parser.add_argument("--series", default="", metavar="COLUMN", help="name of the series column, where it is not recognised")
+    parser.add_argument("--value", default="", metavar="COLUMN", help="name of the value column, where it is not recognised")
+    parser.add_argument("--detector", default="default", metavar="NAME", help="default or records (default: %(default)s)")
+    parser.epilog = EPILOG
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, score, find anomalies, print and write."""
+    _check(args)
+    table = _read(args)
+    scored = _score(args, table)
+    episodes, why = _find(args, table, scored)
+    anomalies = [_row(table, scored, episodes, k) for k in range(len(episodes))]
+    summary = f"{len(table.batch):,} samples of {len(table.keys):,} series, {len(anomalies):,} anomalies ({why})"
+    if args.out:
+        _write(args.out, table, scored)
+    if args.html:
+        from awry.cli.report import render_report
+
+        page = render_report(_name(args), summary, table, scored, episodes, anomalies[:200])
+        _save(args.html, lambda: args.html.write_text(page, encoding="utf-8"))
+    if args.json:
+        body = {"samples": len(table.batch), "series": len(table.keys), "refused": table.refused, "rule": why}
+        print(json.dumps(body | {"anomalies": anomalies[: args.limit or None]}))
+        return 0
+    _print(anomalies, args.limit, table.interval_ms)
+    print(summary)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    from awry.core.errors import InvalidInput
+    from awry.library.judges import make_judge
+
+    if args.threshold is not None and not 0 < args.threshold <= 1:
+        raise InvalidInput(
+            f"cannot use the threshold {args.threshold:g}", hint="a score lies between 0 and 1; 0.4 is one in ten thousand"
+        )
+    if args.threshold is not None and args.budget:
+        raise InvalidInput("cannot use both --threshold and --budget", hint="leave one of them out")
+    if args.limit < 0:
+        raise InvalidInput(f"cannot use the limit {args.limit}", hint="give 0 for all")
+    if args.out and args.out.suffix not in _WRITERS:
+        raise InvalidInput(f"cannot write {args.out}: unknown kind of file", hint=f"end it in one of {', '.join(_WRITERS)}")
+    for path in (args.out, args.html):
+        if path and not path.absolute().parent.is_dir():
+            raise InvalidInput(f"cannot write {path}: there is no folder {path.parent}")
+    make_judge(args.detector)
+
+
+def _read(args: argparse.Namespace) -> Table:
+    from awry.formats.columns import Choice
+    from awry.formats.files import read_bytes, read_file
+    from awry.library.durations import duration_ms
+
+    choice = Choice(args.time, args.series, args.value)
+    interval_ms = duration_ms(args.interval) if args.interval else None
+    if args.file == "-":
+        table = read_bytes(sys.stdin.buffer.read(), name="standard input", choice=choice, interval_ms=interval_ms)
+    else:
+        table = read_file(Path(args.file), choice=choice, interval_ms=interval_ms)
+    for note in table.notes:
+        print(f"{_name(args)}: {note}", file=sys.stderr)
+    if table.refused:
+        left_out = ", ".join(f"{count:,} {reason}" for reason, count in table.refused.items())
+        print(f"{_name(args)}: left out: {left_out}", file=sys.stderr)
+    return table
+
+
+def _name(args: argparse.Namespace) -> str:
+    return "standard input" if args.file == "-" else Path(args.file).name
+
+
+def _score(args: argparse.Namespace, table: Table) -> Scored:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from awry.library.detect import score
+
+    shown = (TextColumn("scoring"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=len(table.batch))
+        return score(table, args.detector, progress=lambda done, _: bar.update(task, completed=done))
+
+
+def _find(args: argparse.Namespace, table: Table, scored: Scored) -> tuple[Episodes, str]:
+    import numpy as np
+
+    from awry.core.rule import Rule
+    from awry.engine.threshold import rule_clear, rule_threshold
+    from awry.library.episodes import find_episodes, intervals
+
+    rule = Rule(name="detect", threshold=args.threshold, budget=None if args.threshold is not None else args.budget or "1 per 30d")
+    every: NDArray[np.float64] = np.nan_to_num(intervals(table.batch, len(table.keys)), nan=60_000.0)
+    known = {ms: rule_threshold(rule, ms) for ms in np.unique(every).tolist()}
+    threshold = np.array([known[ms][0] for ms in every.tolist()], np.float64)
+    clear = np.array([rule_clear(rule, t) for t in threshold.tolist()], np.float64)
+    words = {f"score of {t:.2f} and more: {why}" if args.threshold is None else why for t, why in known.values()}
+    why = words.pop() if len(words) == 1 else f"score of {threshold.min():.2f} to {threshold.max():.2f} and more, by interval"
+    return find_episodes(table.batch, scored, threshold, clear), why
+
+
+def _row(table: Table, scored: Scored, episodes: Episodes, k: int) -> dict[str, Any]:
+    from awry.library.judges import parts
+
+    peak, batch = int(episodes.peak[k]), table.batch
+
+    def number(value: float) -> float | None:
+        return None if value != value else float(f"{float(value):.7g}")
+
+    return {
+        "series": table.keys[episodes.slot[k]],
+        "start": int(batch.time[episodes.start[k]]),
+        "end": int(batch.time[episodes.end[k]]),
+        "time": int(batch.time[peak]),
+        "score": number(scored.score[peak]),
+        "raw": number(scored.raw[peak]),
+        "value": number(batch.value[peak]),
+        "expected": number(scored.expected[peak]),
+        "low": number(scored.low[peak]),
+        "high": number(scored.high[peak]),
+        "part": parts()[scored.part[peak]],
+    }
+
+
+def _print(anomalies: list[dict[str, Any]], limit: int, interval_ms: int) -> None:
+    """A table: drawn for a terminal, tab-separated for a pipe."""
+    shown = anomalies[: limit or None]
+    head = ("series", "from", "to", "score", "value", "expected", "spoke")
+    rows = [
+        (a["series"], _when(a["start"], interval_ms), _when(a["end"], interval_ms), f"{a['score']:.2f}", _text(a["value"]),
+         f"{_text(a['low'])} to {_text(a['high'])}", a["part"])
+        for a in shown
+    ]  # fmt: skip
+    if not sys.stdout.isatty():
+        for row in [head, *rows] if rows else []:
+            print("\t".join(row))
+    elif rows:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table as Drawn
+        from rich.text import Text
+
+        drawn = Drawn(box=box.SIMPLE_HEAD)
+        for name in head:
+            drawn.add_column(name, justify="right" if name in ("score", "value", "expected") else "left", overflow="fold")
+        for row in rows:
+            drawn.add_row(*(Text(cell) for cell in row))
+        Console().print(drawn)
+    if len(anomalies) > len(shown):
+        print(f"and {len(anomalies) - len(shown):,} more (--limit 0 shows all)", file=sys.stderr)
+
+
+def _when(ms: int, interval_ms: int) -> str:
+    if interval_ms:
+        return f"row {ms // interval_ms}"
+    text = datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return text if ms % 1000 == 0 else f"{text}.{ms % 1000:03}"
+
+
+def _text(value: float | None) -> str:
+    return "?" if value is None else f"{value:.5g}"
+
+
+_WRITERS = {".parquet": "write_parquet", ".csv": "write_csv", ".jsonl": "write_ndjson"}
+
+
+def _write(path: Path, table: Table, scored: Scored) -> None:
+    import polars as pl
+
+    from awry.library.detect import columns_of
+
+    columns = columns_of(table, scored)
+    keys = pl.Series("series", table.keys, dtype=pl.String).gather(table.batch.slot)
+    frame = pl.DataFrame([keys, *(pl.Series(name, values) for name, values in columns.items() if name != "series")])
+    if not table.interval_ms:
+        frame = frame.with_columns(pl.col("time").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC"))
+    if path.suffix != ".parquet":
+        frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
+    _save(path, lambda: getattr(frame, _WRITERS[path.suffix])(path))
+
+
+def _save(path: Path, write: Any) -> None:
+    from awry.core.errors import InvalidInput
+
+    try:
+        write()
+    except OSError as error:
+        raise InvalidInput(f"cannot write {path}: {error.strerror or error}") from error
+    print(f"wrote {path}", file=sys.stderr)
