@@ -1,0 +1,226 @@
+"""The series page `/series?key=`: what is it, what should it be; without a key, the paged list of what a selector or word finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from awry.core.errors import InvalidSelector
+from awry.core.incident import Incident
+from awry.core.selector import parse_selector
+from awry.engine.threshold import rule_threshold
+from awry.server.pages import words
+from awry.server.pages.find import find, strangest
+from awry.server.pages.render import not_found, page
+from awry.server.pages.rows import Row, rows
+
+if TYPE_CHECKING:
+    from awry.server.app import App
+
+RANGES = (("1h", "1 h"), ("6h", "6 h"), ("24h", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
+STATES = ("warming", "watching", "silent", "parked")
+LISTED = 50
+PAST = 500
+"""How many of the newest incidents are looked through for those of one series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """A series as the snapshot has it."""
+
+    key: str
+    slot: int
+    state: str
+    value: float
+    expected: float
+    low: float
+    high: float
+    score: float
+    last_time: int
+    interval: float
+    seen: int
+
+
+def look(app: App, key: str) -> Now | None:
+    """The series of a key, or None when nobody sent it or the snapshot has not met it."""
+    slot = app.table.find(key)
+    snapshot = app.engine.snapshot
+    if slot < 0 or slot >= snapshot.series:
+        return None
+    return Now(
+        key=key,
+        slot=slot,
+        state=STATES[int(snapshot.state[slot])],
+        value=float(snapshot.last_value[slot]),
+        expected=float(snapshot.expected[slot]),
+        low=float(snapshot.low[slot]),
+        high=float(snapshot.high[slot]),
+        score=float(snapshot.score[slot]),
+        last_time=int(snapshot.last_time[slot]),
+        interval=float(snapshot.interval_ms[slot]),
+        seen=int(snapshot.seen[slot]),
+    )
+
+
+def sentence(app: App, series: Now) -> str:
+    """ "cpu_utilization of db-1 is 15 %, expected 5.2–6.8 %, since 03:12"."""
+    name, unit, now = words.subject(series.key), words.unit_of(series.key), app.clock.now_ms()
+    if series.state == "silent":
+        return f"{name} sent nothing since {words.clock(series.last_time, now)}, {words.ago(now - series.last_time)} ago"
+    value = words.num(series.value, unit)
+    if series.state == "warming":
+        return f"{name} is {value}; Awry is still learning it"
+    firing = [a.since for a in app.engine.snapshot.active if a.slot == series.slot and a.state == "firing"]
+    band = words.span(series.low, series.high, unit) if words.known(series.low) else ""
+    if firing:
+        expected = f", expected {band}" if band else ""
+        return f"{name} is {value}{expected}, since {words.clock(min(firing), now)}"
+    if band and not series.low <= series.value <= series.high:
+        return f"{name} is {value}, expected {band}"
+    return f"{name} is {value}, as expected"
+
+
+def facts(app: App, series: Now) -> str:
+    """The line under the sentence: how often it samples, the newest one, what watches it."""
+    now = app.clock.now_ms()
+    parts = []
+    if words.known(series.interval) and series.interval > 0:
+        parts.append(f"a sample every {words.ago(series.interval)}")
+    if series.last_time:
+        parts.append(f"last {words.clock(series.last_time, now)}, {words.ago(now - series.last_time)} ago")
+    parts.append(words.plural(series.seen, "sample"))
+    if series.state == "warming":
+        parts.append("scores begin once there is enough history")
+    return " · ".join(parts)
+
+
+async def incidents_of(app: App, key: str, limit: int = 12) -> list[Incident]:
+    """Newest incidents that this series was part of, from the newest PAST of all."""
+    found, _ = await app.read(_newest, app)
+    return [i for i in found if any(s.key == key for s in i.series)][:limit]
+
+
+def _newest(app: App) -> tuple[list[Incident], str | None]:
+    return app.archive.incidents(state="all", limit=PAST)
+
+
+def siblings(app: App, key: str, limit: int = 5) -> list[str]:
+    """Series of the same metric with other labels, the strangest first."""
+    name = words.name_of(key)
+    if name == key:
+        return []
+    snapshot = app.engine.snapshot
+    slots = [slot for slot, other in enumerate(app.table.keys[: snapshot.series]) if other != key and other.startswith(name + "{")]
+    slots.sort(key=lambda slot: -float(np.nan_to_num(snapshot.segment[slot])))
+    return [app.table.keys[slot] for slot in slots[:limit]]
+
+
+async def context(app: App, series: Now) -> dict[str, Any]:
+    """The parts that change while the page is open."""
+    past = await incidents_of(app, series.key)
+    return {
+        "series": series,
+        "sentence": sentence(app, series),
+        "facts": facts(app, series),
+        "past": past,
+        "now": app.clock.now_ms(),
+    }
+
+
+def data_of(app: App, series: Now, past: list[Incident]) -> dict[str, Any]:
+    """What the chart needs beside samples, as plain JSON values."""
+    shades = []
+    for incident in past:
+        for part in incident.series:
+            if part.key == series.key:
+                shades.append({"id": incident.id, "start": part.start, "end": part.end if part.end is not None else incident.end})
+    threshold, why = threshold_of(app, series)
+    silences = app.engine.snapshot.silences
+    return {
+        "key": series.key,
+        "unit": words.unit_of(series.key),
+        "state": series.state,
+        "interval": series.interval if words.known(series.interval) else 0,
+        "last": series.last_time,
+        "now": app.clock.now_ms(),
+        "incidents": shades,
+        "threshold": threshold,
+        "why": why,
+        "silences": [{"start": s.start, "end": s.end} for s in silences if _covers(s.selector, series.key)],
+    }
+
+
+def threshold_of(app: App, series: Now) -> tuple[float | None, str]:
+    """The lowest score at which a rule opens for this series, and why it is that one."""
+    found = [
+        rule_threshold(rule, series.interval if words.known(series.interval) else 0)
+        for rule in app.engine.snapshot.rules
+        if rule.enabled and _covers(rule.selector, series.key)
+    ]
+    return min(found, default=(None, "no rule selects this series"), key=lambda pair: pair[0] or 0)
+
+
+def _covers(selector: str, key: str) -> bool:
+    try:
+        return parse_selector(selector).matches_key(key)
+    except InvalidSelector:
+        return False
+
+
+def routes(app: App) -> list[BaseRoute]:
+    """`/series`, and `/search` for the box in the header."""
+
+    async def series(request: Request) -> Response:
+        key = request.query_params.get("key", "")
+        if not key:
+            return await listing(request)
+        found = look(app, key)
+        if found is None:
+            return not_found(
+                app, request, f"No series has the key {key}", "It may have been deleted, or never sent a sample. Search for a part of its name above."
+            )
+        said = await context(app, found)
+        opened: list[Row] = await rows(app, [i for i in said["past"] if i.end is None])
+        return page(
+            app,
+            request,
+            "series.html",
+            **said,
+            opened=opened,
+            ranges=RANGES,
+            siblings=siblings(app, key),
+            data=data_of(app, found, said["past"]),
+        )
+
+    async def listing(request: Request) -> Response:
+        match = request.query_params.get("match", "") or request.query_params.get("q", "")
+        after = request.query_params.get("after", "")
+        start = int(after) if after.isdecimal() and len(after) < 12 else 0
+        error, hits, following = "", [], None
+        try:
+            if match:
+                hits, following = await app.read(find, app.engine.snapshot, app.table, match, LISTED, start)
+            else:
+                hits = await app.read(strangest, app.engine.snapshot, app.table, LISTED)
+        except InvalidSelector as problem:
+            error = f"{problem.message}. {problem.hint}"
+        return page(app, request, "series_list.html", match=match, hits=hits, following=following, error=error)
+
+    async def search(request: Request) -> Response:
+        query = request.query_params.get("q", "").strip()[:500]
+        error, hits = "", []
+        try:
+            if query:
+                hits, _ = await app.read(find, app.engine.snapshot, app.table, query, 7, 0)
+            else:
+                hits = await app.read(strangest, app.engine.snapshot, app.table, 7)
+        except InvalidSelector as problem:
+            error = problem.message
+        return page(app, request, "_found.html", query=query, hits=hits, error=error)
+
+    return [Route("/series", series), Route("/search", search)]

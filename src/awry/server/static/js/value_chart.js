@@ -1,0 +1,99 @@
+/* Value, expected and band by uPlot, with incidents shaded, silences hatched and strange samples dotted; range and cursor are the page's. */
+import { ticks } from './axis.js';
+import { colour, font, hatch, onTheme, token } from './paint.js';
+import { num } from './words.js';
+
+/* The visible y range: values first; a band wider than three times the values' own range is cut. */
+function limits(d, a, b) {
+  let lo = Infinity, hi = -Infinity, bandLo = Infinity, bandHi = -Infinity;
+  for (let i = 0; i < d.time.length; i++) {
+    if (d.time[i] < a || d.time[i] > b) continue;
+    const v = d.value[i], l = d.low[i], h = d.high[i];
+    if (v != null) { if (v < lo) lo = v; if (v > hi) hi = v; }
+    if (l != null && l < bandLo) bandLo = l;
+    if (h != null && h > bandHi) bandHi = h;
+  }
+  if (lo === Infinity) { lo = bandLo; hi = bandHi; }
+  if (lo === Infinity) return [0, 1];
+  const room = (hi - lo) || Math.abs(hi) * .1 || 1, positive = lo >= 0;
+  lo = Math.min(lo, Math.max(bandLo, lo - room * 1.5)); hi = Math.max(hi, Math.min(bandHi, hi + room * 1.5));
+  if (positive && lo < 0) lo = 0;
+  if (lo >= 0 && lo < hi * .45) lo = 0;
+  const margin = (hi - lo) * .08 || Math.abs(hi) * .05 || 1;
+  return [lo === 0 ? 0 : lo - margin, hi + margin];
+}
+
+/* extras() -> {incidents, silences, threshold, unit, stale}; o: {left, right, axis, label, dots, zoom(a, b), reset()} */
+export function valueChart(box, view, extras, o = {}) {
+  const left = o.left ?? 52, right = o.right ?? 12, big = o.axis !== false;
+  let data = { time: [], value: [], expected: [], low: [], high: [], score: [], segment: [] }, chart = null;
+  const columns = () => [data.time, data.low, data.high, data.expected, data.value];
+
+  const under = u => {
+    const c = u.ctx, r = devicePixelRatio || 1, { left: x0, top: y0, width: w, height: h } = u.bbox, e = extras();
+    const X = t => u.valToPos(t, 'x', true), inside = x => Math.max(x0, Math.min(x0 + w, x));
+    c.save();
+    for (const s of e.silences ?? []) { const a = inside(X(s.start)), b = inside(X(s.end)); if (b > a) hatch(c, a, y0, b - a, h); }
+    for (const k of e.incidents ?? []) {
+      const a = inside(X(k.start)), b = inside(X(k.end ?? view.end));
+      if (b < x0 || a >= x0 + w || b <= a) continue;
+      c.fillStyle = token('c-incident'); c.fillRect(a, y0, b - a, h);
+      c.fillStyle = token('c-incident-edge'); c.fillRect(a, y0, 1.5 * r, h);
+    }
+    if (e.stale) { const a = inside(X(e.stale)); c.fillStyle = token('sunken'); c.fillRect(a, y0, x0 + w - a, h); }
+    c.restore();
+  };
+  const over = u => {
+    const c = u.ctx, r = devicePixelRatio || 1, limit = extras().threshold;
+    if (limit == null || o.dots === false) return;
+    c.save(); c.beginPath(); c.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height); c.clip();
+    for (let i = 0; i < data.time.length; i++) {
+      if (!(data.score[i] >= limit) || data.value[i] == null || data.time[i] < view.start || data.time[i] > view.end) continue;
+      c.beginPath(); c.arc(u.valToPos(data.time[i], 'x', true), u.valToPos(data.value[i], 'y', true), (big ? 3.4 : 2.4) * r, 0, 7);
+      c.fillStyle = colour(data.score[i]); c.fill(); c.lineWidth = 1.25 * r; c.strokeStyle = token('surface'); c.stroke();
+    }
+    c.restore();
+  };
+  const write = () => `11px ${token('sans')}`;
+  const options = () => ({
+    width: box.clientWidth, height: box.clientHeight, ms: 1, padding: [big ? 10 : 6, right, big ? 0 : 4, 0], legend: { show: false },
+    scales: { x: { time: false, range: () => [view.start, view.end] }, y: { range: () => limits(data, view.start, view.end) } },
+    series: [{}, { points: { show: false } }, { points: { show: false } },
+      { stroke: () => token('c-expected'), width: 1.25, dash: [1.5, 3], points: { show: false }, show: o.expected !== false },
+      { stroke: () => token('c-value'), width: 1.4, points: { show: false } }],
+    bands: [{ series: [2, 1], fill: () => token('c-band') }],
+    axes: [
+      { show: big, stroke: () => token('c-axis'), font: write(), size: 24, gap: 5, ticks: { show: false }, grid: { stroke: () => token('c-grid'), width: 1 },
+        splits: u => ticks(view.start, view.end, u.bbox.width / (devicePixelRatio || 1)).map(t => t[0]),
+        values: (u, at) => { const text = new Map(ticks(view.start, view.end, u.bbox.width / (devicePixelRatio || 1))); return at.map(t => text.get(t) ?? ''); } },
+      { stroke: () => token('c-axis'), font: write(), size: left, gap: 6, space: big ? 44 : 24, ticks: { show: false }, grid: { show: big, stroke: () => token('c-grid'), width: 1 },
+        values: (u, at) => at.map(v => v == null ? '' : num(v, extras().unit?.startsWith('B') ? extras().unit : '').replace('/s', '')) },
+    ],
+    cursor: {
+      y: false, drag: { x: Boolean(o.zoom), y: false, setScale: false, dist: 6 },
+      points: { show: (u, i) => { if (i !== 4) return null; const dot = document.createElement('div'); dot.className = 'u-cursor-pt'; return dot; }, size: 8, width: 2, stroke: () => token('c-value'), fill: () => token('surface') },
+      bind: { dblclick: () => () => { o.reset?.(); return null; } },
+    },
+    hooks: {
+      drawClear: [under], draw: [over],
+      setCursor: [u => { const i = u.cursor.idx; view.at(u.cursor.left >= 0 && i != null ? data.time[i] : null); }],
+      setSelect: [u => {
+        if (u.select.width < 6) return;
+        const a = u.posToVal(u.select.left, 'x'), b = u.posToVal(u.select.left + u.select.width, 'x');
+        u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+        o.zoom?.(a, b);
+      }],
+    },
+  });
+  const fit = () => { if (!chart) return; if (box.clientWidth && (chart.width !== box.clientWidth || chart.height !== box.clientHeight)) chart.setSize({ width: box.clientWidth, height: box.clientHeight }); };
+  const redraw = () => { if (chart) chart.setData(columns()); };
+  chart = new window.uPlot(options(), columns(), box);
+  new ResizeObserver(fit).observe(box);
+  onTheme(() => chart.redraw(true, true));
+  view.on(what => {
+    if (what !== 'cursor') { redraw(); return; }
+    if (view.cursor == null) { chart.setCursor({ left: -10, top: -10 }, false); return; }
+    if (!chart.over.matches(':hover')) chart.setCursor({ left: chart.valToPos(view.cursor, 'x'), top: chart.over.clientHeight / 2 }, false);
+  });
+  return { set(next) { data = next; redraw(); }, redraw, font };
+}
