@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, cast
 
 from awry.connectors.intake import READ_BYTES, Intake
 from awry.connectors.sockets import EXHAUSTED, address_of, affordable, listen
@@ -174,8 +174,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         self._state.open[self] = None
         if self._state.paused:
             self.pause()

@@ -19,6 +19,8 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 def listen(host: str, port: int, kind: socket.SocketKind, *, backlog: int = 1024) -> socket.socket:
     """A non-blocking socket bound to host:port, listening if it is a stream. Raises CannotListen."""
+    if not 0 <= port <= 65_535:
+        raise CannotListen(f"cannot listen on {host}:{port}: no such port", hint="choose a port from 1024 to 65535")
     try:
         family, _, protocol, _, address = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
@@ -31,9 +33,9 @@ def listen(host: str, port: int, kind: socket.SocketKind, *, backlog: int = 1024
         opened.bind(address)
         if kind == socket.SOCK_STREAM:
             opened.listen(backlog)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         opened.close()
-        cause, hint = _CAUSES.get(getattr(error, "errno", 0) or 0, (str(error), ""))
+        cause, hint = _CAUSES.get(error.errno or 0, (str(error), ""))
         raise CannotListen(f"cannot listen on {host}:{port}: {cause}", hint=hint) from error
     return opened
 

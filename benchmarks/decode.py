@@ -1,0 +1,132 @@
+"""How fast the doors decode, beside the plain Python way on the same bytes: `python benchmarks/decode.py [--json]`.
+
+Every figure is the best of several rounds on one core, looking up of series included; the ratio to Python is what travels
+between machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cramjam
+import msgspec
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from awry.core.series_table import SeriesTable
+from awry.formats.graphite import SLACK, decode_lines
+from awry.formats.json_samples import decode_json_samples
+from awry.formats.remote_write import decode_remote_write
+from tests.formats.prometheus_schema import V1, request_v1, request_v2
+
+ROUNDS = 7
+
+
+def best(work: Callable[[], object], count: int) -> float:
+    """Millions of samples per second, the best of several rounds."""
+    work()
+    fastest = float("inf")
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        work()
+        fastest = min(fastest, time.perf_counter() - start)
+    return count / fastest / 1e6
+
+
+def graphite(series: int, value: Callable[[random.Random], str]) -> tuple[float, float]:
+    """(ours, Python's) on 100,000 lines of about 62 bytes."""
+    rng, count = random.Random(1), 100_000
+    names = [f"servers.web-{i:07d}.cpu.total.percent.user.all" for i in range(series)]
+    body = "".join(f"{names[rng.randrange(series)]} {value(rng)} 1443197361\n" for _ in range(count)).encode()
+    data = np.zeros(len(body) + SLACK, np.uint8)
+    data[: len(body)] = np.frombuffer(body, np.uint8)
+    table = SeriesTable()
+    for name in names:
+        table.intern_raw("graphite", name.encode(), name)
+    known = {name.encode(): i for i, name in enumerate(names)}
+
+    def python() -> list[tuple[int, int, float]]:
+        rows = []
+        for line in body.split(b"\n")[:-1]:
+            name, text, seconds = line.split()
+            rows.append((known[name], int(float(seconds) * 1000), float(text)))
+        return rows
+
+    return best(lambda: decode_lines(data, len(body), table, 0), count), best(python, count)
+
+
+def remote_write(samples: int) -> tuple[float, float, float]:
+    """(ours 1.0, ours 2.0, protobuf and a Python walk of 1.0) on 1,000 series of 8 labels."""
+    rng = random.Random(2)
+    series = []
+    for i in range(1000):
+        labels = {"__name__": "http_requests_total", "instance": f"10.0.{i // 250}.{i % 250}:9100", "job": "api", "zone": "eu-1"}
+        labels |= {"pod": f"api-{i:05d}", "container": "main", "code": str(200 + i % 5), "method": "GET"}
+        series.append((labels, [(1_700_000_000_000 + 15_000 * j, rng.random()) for j in range(samples)]))
+    one, two = (bytes(cramjam.snappy.compress_raw(build(series))) for build in (request_v1, request_v2))
+    table = SeriesTable()
+    known: dict[tuple[tuple[str, str], ...], int] = {}
+
+    def python() -> list[tuple[int, int, float]]:
+        rows = []
+        for item in V1["WriteRequest"].FromString(bytes(cramjam.snappy.decompress_raw(one))).timeseries:
+            slot = known.setdefault(tuple((label.name, label.value) for label in item.labels), len(known))
+            rows.extend((slot, sample.timestamp, sample.value) for sample in item.samples)
+        return rows
+
+    count = 1000 * samples
+    first = best(lambda: decode_remote_write(one, table, version=1), count)
+    return first, best(lambda: decode_remote_write(two, table, version=2), count), best(python, count)
+
+
+def json_bodies() -> tuple[float, float, float]:
+    """(ours in columns, ours in rows, stdlib json of the rows) on 10,000 samples."""
+    keys = [f'cpu{{host="web-{i}"}}' for i in range(10_000)]
+    columns = {"series": keys, "time": [1_700_000_000_000] * len(keys), "value": [i * 0.37 for i in range(len(keys))]}
+    rows = {"samples": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]}
+    table, known = SeriesTable(), {key: i for i, key in enumerate(keys)}
+    one, two = msgspec.json.encode(columns), msgspec.json.encode(rows)
+
+    def python() -> list[tuple[int, int, float]]:
+        return [(known[row["series"]], row["time"], row["value"]) for row in json.loads(two)["samples"]]
+
+    count = len(keys)
+    first = best(lambda: decode_json_samples(one, table), count)
+    return first, best(lambda: decode_json_samples(two, table), count), best(python, count)
+
+
+def main() -> None:
+    """Measure everything and print a table, or one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    short: Callable[[random.Random], str] = lambda rng: f"{rng.random() * 100:.4f}"  # noqa: E731
+    rows: list[tuple[str, float, float]] = []
+    for title, series, value in (
+        ("Graphite, 10 k series", 10_000, short),
+        ("Graphite, 1 M series", 1_000_000, short),
+        ("Graphite, 10 k series, 17 digits", 10_000, lambda rng: repr(rng.random())),
+    ):
+        rows.append((title, *graphite(series, value)))
+    for samples in (1, 10):
+        one, two, python = remote_write(samples)
+        rows += [(f"remote-write 1.0, {samples} a series", one, python), (f"remote-write 2.0, {samples} a series", two, python)]
+    columns, plain, python = json_bodies()
+    rows += [("JSON columns", columns, python), ("JSON rows", plain, python)]
+    if arguments.json:
+        print(json.dumps({title: {"awry": ours, "python": theirs} for title, ours, theirs in rows}))
+        return
+    print(f"{'M samples/s':34} {'awry':>8} {'python':>8} {'ratio':>7}")
+    for title, ours, theirs in rows:
+        print(f"{title:34} {ours:8.2f} {theirs:8.2f} {ours / theirs:7.1f}")
+
+
+if __name__ == "__main__":
+    main()
