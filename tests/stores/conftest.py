@@ -20,7 +20,9 @@ _SERVERS = {
 Opener = Callable[..., SqlStore]
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow), pytest.param("mysql", marks=pytest.mark.slow)]
+)
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database; on a server, dropped afterwards."""
     if request.param == "sqlite":

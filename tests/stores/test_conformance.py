@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from time import sleep
+
 import numpy as np
 import pytest
+from sqlalchemy import create_engine
 
 from awry.core.batch import Batch, Scored
-from awry.core.errors import InvalidInput, StoreInUse
+from awry.core.errors import InvalidInput, StoreInUse, StoreUnavailable
 from awry.core.tick import Block, Tick
 from tests.stores.conftest import Opener
 from tests.stores.ticks import ALL, MINUTE, T0, change_of, columns_of, expected_of, incident_of, same, tick_of, work_off
@@ -192,3 +195,32 @@ def test_one_server_only(target: str, opened: Opener) -> None:
     store.close()
     store.close()
     opened(target)
+
+
+def test_connection_lost(target: str, opened: Opener) -> None:
+    """When the server ends the connection, a commit says StoreUnavailable or succeeds on a new one; a repeated one succeeds."""
+    if "://" not in target:
+        pytest.skip("a file has no server")
+    ticks = [tick_of(seq) for seq in range(1, 4)]
+    store = opened(target)
+    store.commit(ticks[:1])
+    engine = create_engine(target.partition("?")[0])
+    with engine.connect() as connection:
+        if target.startswith("postgresql"):
+            others = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 1098347129"
+            kill = "SELECT pg_terminate_backend({})"
+        else:
+            others = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+            kill = "KILL {}"
+        for number in connection.exec_driver_sql(others).scalars().all():
+            connection.exec_driver_sql(kill.format(number))
+    engine.dispose()
+    with pytest.raises(StoreUnavailable, match="cannot write to the database"):
+        store.commit(ticks[1:])
+    for _ in range(100):
+        try:
+            store.commit(ticks[1:])
+            break
+        except StoreUnavailable:
+            sleep(0.02)  # the server has not let go of the lock yet
+    assert same(expected_of(ticks, 9), store.samples(9, *ALL))

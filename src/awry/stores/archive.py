@@ -107,8 +107,10 @@ def read_stats(database: Database, state: State) -> dict[str, int]:
     """Sizes and ages of what is stored."""
     batch, _ = state.head.view()
     with database.read("measure the database") as connection:
-        oldest, newest = connection.execute(select(func.min(chunks.c.start), func.max(chunks.c.stop))).one()
-        journal_rows = int(connection.execute(select(func.count()).select_from(journal)).scalar() or 0)
+        oldest = connection.execute(select(chunks.c.start).order_by(chunks.c.stop).limit(1)).scalar()
+        newest = connection.execute(select(func.max(chunks.c.stop))).scalar()
+        first, last = connection.execute(select(func.min(journal.c.seq), func.max(journal.c.seq))).one()
+        journal_rows = 0 if first is None else int(last) - int(first) + 1  # seq rises by one
         size = state.chunk_bytes
         if database.dialect in _SIZE:
             size = int(connection.exec_driver_sql(_SIZE[database.dialect]).scalar() or 0)

@@ -56,7 +56,7 @@ chunks = Table(
     Column("data", _BLOB, nullable=False),
     Index("chunks_series", "grp", "stop", "start"),
     Index("chunks_age", "stop"),
-    Index("chunks_small", "sample_rows", "grp"),
+    Index("chunks_small", "sample_rows", "grp", "size"),
     comment="sealed history: samples of 100 neighbouring slots; start, stop: first and last time in it",
     **_OPTIONS,
 )

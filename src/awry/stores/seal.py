@@ -12,14 +12,14 @@ import time
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert, select
 
 from awry.core.batch import Batch, Scored
 from awry.stores.commit import set_meta
-from awry.stores.connect import Database
+from awry.stores.connect import Database, guarded
 from awry.stores.options import GROUP_SLOTS, Fault, StoreOptions
 from awry.stores.pack import pack_chunk
-from awry.stores.schema import chunks
+from awry.stores.schema import chunks, meta
 from awry.stores.state import State
 
 _PIECE_ROWS = 20_000  # most samples of a chunk: what packs within a slice
@@ -34,6 +34,7 @@ class Sealer:
         self._rows = 0
         self._order: NDArray[np.int64] | None = None
         self._next = 0
+        self._aim: tuple[int, dict[str, int]] = 0, {}
         order_by_slot(np.zeros(0, np.int32), 0)  # compiled or read from its cache now, not in the first slice
         if state.round is not None:
             self._begin(*state.round)
@@ -69,27 +70,43 @@ class Sealer:
             rows = self._piece(batch, at)
             made.append(chunk_row(batch.take(rows), scored.take(rows)))
             at += rows.shape[0]
-        done = at == self._order.shape[0]
-        with self._database.write("seal samples") as connection:
-            if made:
-                connection.execute(insert(chunks), made)
-                self._fault("seal.insert")
-            if done:
-                set_meta(connection, {"sealed": self._seq, "round_seq": self._seq})
-            else:
-                last = self._order[at - 1]
-                cursor = {"round_seq": self._seq, "round_slot": int(batch.slot[last]), "round_time": int(batch.time[last])}
-                set_meta(connection, cursor)
-            self._fault("seal.before")
+        self._aim = at, self._marks(batch, at)
+        with guarded("seal samples"):
+            with self._database.write("seal samples") as connection:
+                if made:
+                    connection.execute(insert(chunks), made)
+                    self._fault("seal.insert")
+                set_meta(connection, self._aim[1])
+                self._fault("seal.before")
+            self._fault("seal.after")
+            self._reach(at)
+            state = self._state
+            state.chunk_count += len(made)
+            state.chunk_rows += sum(int(str(row["sample_rows"])) for row in made)
+            state.chunk_bytes += sum(int(str(row["size"])) for row in made)
+
+    def settle(self, connection: Connection) -> None:
+        """After an error: if the last slice was written all the same, go on behind it."""
+        at, marks = self._aim
+        if self._order is None or at <= self._next:
+            return
+        stored = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
+        if all(stored.get(name) == value for name, value in marks.items()):
+            self._reach(at)
+
+    def _marks(self, batch: Batch, at: int) -> dict[str, int]:
+        assert self._order is not None
+        if at == self._order.shape[0]:
+            return {"sealed": self._seq, "round_seq": self._seq}
+        last = self._order[at - 1]
+        return {"round_seq": self._seq, "round_slot": int(batch.slot[last]), "round_time": int(batch.time[last])}
+
+    def _reach(self, at: int) -> None:
+        assert self._order is not None
         self._next = at
-        state = self._state
-        state.chunk_count += len(made)
-        state.chunk_rows += sum(int(str(row["sample_rows"])) for row in made)
-        state.chunk_bytes += sum(int(str(row["size"])) for row in made)
-        if done:
-            state.sealed, self._order = self._seq, None
-            state.head.drop(self._rows)
-        self._fault("seal.after")
+        if at == self._order.shape[0]:
+            self._state.sealed, self._order = self._seq, None
+            self._state.head.drop(self._rows)
 
     def _begin(self, seq: int, rows: int) -> None:
         batch, _ = self._state.head.view()
@@ -98,7 +115,7 @@ class Sealer:
         gone = np.fromiter(self._state.gone, np.int32)
         if gone.size:
             order = order[~np.isin(slot[order], gone)]
-        self._seq, self._rows, self._order, self._next = seq, rows, order, 0
+        self._seq, self._rows, self._order, self._next, self._aim = seq, rows, order, 0, (0, {})
 
     def _piece(self, batch: Batch, at: int) -> NDArray[np.int64]:
         assert self._order is not None

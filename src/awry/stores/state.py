@@ -66,11 +66,16 @@ def load_state(connection: Connection) -> State:
     first = checkpoints.c.part == 0
     for name, block, seq in connection.execute(select(checkpoints.c.name, checkpoints.c.block, checkpoints.c.seq).where(first)):
         state.blocks[name, block] = seq
+    count_chunks(state, connection)
+    _fill(state, connection, Cursor(values.get("round_seq", 0), values.get("round_slot", -1), values.get("round_time", 0)))
+    return state
+
+
+def count_chunks(state: State, connection: Connection) -> None:
+    """Totals of the chunks from the database; at open, and after an error left it open what was written."""
     totals = select(func.count(), func.coalesce(func.sum(chunks.c.sample_rows), 0), func.coalesce(func.sum(chunks.c.size), 0))
     count, rows, size = connection.execute(totals.select_from(chunks)).one()
     state.chunk_count, state.chunk_rows, state.chunk_bytes = int(count), int(rows), int(size)
-    _fill(state, connection, Cursor(values.get("round_seq", 0), values.get("round_slot", -1), values.get("round_time", 0)))
-    return state
 
 
 def _fill(state: State, connection: Connection, cursor: Cursor) -> None:
