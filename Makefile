@@ -55,10 +55,10 @@ test-long: $(VENV)/.dev ## chaos, tutorials, slow peers
 
 docs: $(VENV)/.dev ## build the documentation into site/
 	@$(VENV)/bin/python scripts/generate_docs.py
-	@$(VENV)/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 docs-serve: $(VENV)/.dev ## read the documentation while you write it
-	@$(VENV)/bin/mkdocs serve
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs serve
 
 bench: $(VENV)/.dev ## end-to-end speed on this machine; see benchmarks/README.md for the others
 	@$(VENV)/bin/python -m benchmarks.end_to_end

@@ -29,6 +29,10 @@ from awry.server.settings import SECTIONS, settings_table
 
 DOCS = Path(__file__).parents[1] / "docs"
 PLAIN = re.compile(r"(int|float|str|bool|None|tuple|list|dict|Mapping|Path|Secret|[\[\], .|])+")
+RULE = {
+    "severity": "How urgent: info, warning or critical.",
+    "enabled": "A rule that is not enabled does nothing.",
+}
 SILENCE = {
     "selector": "Which series.",
     "start": "From when, in Unix ms or RFC 3339; now if not given.",
@@ -156,10 +160,10 @@ def metrics() -> str:
 
 def rules() -> str:
     """The fields of a rule, as written in the file and over the API."""
-    docs, rows = sentences(Rule), []
+    docs, rows = {**RULE, **sentences(Rule)}, []
     for field in _struct_fields(RuleBody):
         sentence = docs.get(field[0]) or docs.get(f"{field[0]}_ms", "")
-        rows.append((f"`{field[0]}`", field[1], sentence.replace(", in milliseconds", "").replace("milliseconds", "time")))
+        rows.append((f"`{field[0]}`", field[1], sentence.replace(", in milliseconds", "").replace("many milliseconds", "long")))
     return table(["Field", "Default", ""], rows)
 
 

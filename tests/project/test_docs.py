@@ -53,7 +53,7 @@ def routes() -> Iterator[str]:
     """Paths of every route that the server's modules make."""
     for path in sorted((ROOT / "src" / "awry" / "server").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Route", "Mount"):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Route", "Mount", "resource"):
                 match node.args[:1]:
                     case [ast.Constant(value=str(text))]:
                         yield text
