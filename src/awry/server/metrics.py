@@ -66,7 +66,7 @@ def render(app: App) -> str:
     for metric in METRICS:
         lines += [f"# TYPE {metric.name} {metric.kind}", f"# HELP {metric.name} {metric.help}"]
         suffix = {"counter": "_total", "gauge": "", "info": "_info"}[metric.kind]
-        lines += [f"{metric.name}{suffix}{_labels(labels)} {value:.17g}" for labels, value in values[metric.name]]
+        lines += [f"{metric.name}{suffix}{_labels(labels)} {value!r}" for labels, value in values[metric.name]]
     return "\n".join([*lines, "# EOF", ""])
 
 
