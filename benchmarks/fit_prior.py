@@ -2,9 +2,9 @@
 
     python benchmarks/fit_prior.py DATA [--out src/awry/detection/prior.json]
 
-Per set, head and age (young: first 256 scored samples) it counts episodes by their largest strength, leaving out those that
+Per set, head and age of the series it counts episodes by their largest strength, leaving out those that
 touch a labelled row, and averages the rates over the sets with equal weight. Where fewer than 20 episodes remain the curve goes
-on log-linearly. Only these curves of 49 numbers are shipped, none of the data.
+on log-linearly, less steeply. Only these curves of 49 numbers are shipped, none of the data.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ import math
 from pathlib import Path
 
 import numpy as np
-from awry.detection.calibration import BINS, QUIET, RISE, WIDTH, YOUNG
-from awry.detection.state import kernel
 from numpy.typing import NDArray
 
+from awry.detection.calibration import AGES, BINS, QUIET, RISE, WIDTH, age_of
+from awry.detection.state import kernel
 from series_sets import FOLDERS, labelled, strengths, synthetic
 
 Tally = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Episodes (2 ages, heads, bins) and samples (2 ages,)."""
+"""Episodes (ages, heads, bins) and samples (ages,)."""
 FEWEST = 20
+TAIL_CAUTION = (0.6, 0.7, 0.8)
+"""Share of the slope kept beyond the counted part, by age: real tails are heavier than they look from few samples."""
 
 
 @kernel
 def tally(strength: NDArray[np.float32], truth: NDArray[np.bool_], bins: NDArray[np.float64], seen: NDArray[np.float64]) -> None:
-    """Add one series' unlabelled episodes to bins (2, heads, BINS) and its unlabelled samples to seen (2,)."""
+    """Add one series' unlabelled episodes to bins (ages, heads, BINS) and its unlabelled samples to seen (ages,)."""
     for h in range(strength.shape[1]):
         age, since, peak, most, lowest, spoiled, opened = 0, 0, -1.0, 0.0, 0.0, False, 0
         for i in range(strength.shape[0]):
@@ -41,36 +43,36 @@ def tally(strength: NDArray[np.float32], truth: NDArray[np.bool_], bins: NDArray
                 if not spoiled:
                     bins[opened, h, min(int(most / WIDTH), BINS - 1)] += 1
                 since, peak, most, spoiled = 0, -1.0, 0.0, False
-                opened = 0 if age < YOUNG else 1
+                opened = age_of(age)
             if v > peak + RISE:
                 peak, lowest, since = v, v, 0
             most = max(most, v)
             spoiled = spoiled or truth[i]
             if h == 0 and not truth[i]:
-                seen[0 if age < YOUNG else 1] += 1
+                seen[age_of(age)] += 1
             age += 1
 
 
 def tally_of(scored: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Tally:
     """Episodes and samples of a set."""
     heads = scored[0][0].shape[1]
-    bins, seen = np.zeros((2, heads, BINS)), np.zeros(2)
+    bins, seen = np.zeros((AGES, heads, BINS)), np.zeros(AGES)
     for strength, truth in scored:
         tally(strength, truth, bins, seen)
     return bins, seen
 
 
 def fit(tallies: list[Tally]) -> NDArray[np.float64]:
-    """ln of the mean rate of episodes at or above each bin edge: (2, heads, BINS + 1)."""
+    """ln of the mean rate of episodes at or above each bin edge: (ages, heads, BINS + 1)."""
     heads = tallies[0][0].shape[1]
-    curve = np.empty((2, heads, BINS + 1))
-    for age in range(2):
+    curve = np.empty((AGES, heads, BINS + 1))
+    for age in range(AGES):
         for head in range(heads):
             above = [np.append(np.cumsum(bins[age, head][::-1])[::-1], 0.0) for bins, _ in tallies]
             rate = np.mean([a / max(seen[age], 1.0) for a, (_, seen) in zip(above, tallies, strict=True)], axis=0)
             filled = max(int(np.sum(np.sum(above, axis=0) >= FEWEST)) - 1, 6)
             log_rate = np.log(np.maximum(rate, 1e-300))
-            slope = min((log_rate[filled] - log_rate[filled - 5]) / 5, -0.1)
+            slope = min((log_rate[filled] - log_rate[filled - 5]) / 5 * TAIL_CAUTION[age], -0.1)
             log_rate[filled:] = log_rate[filled] + slope * np.arange(BINS + 1 - filled)
             curve[age, head] = np.minimum(log_rate, math.log(1 / QUIET))
     return curve
@@ -85,10 +87,10 @@ def main() -> None:
     tallies = [tally_of(strengths(labelled(args.data, name))) for name in (*FOLDERS, "nab")]
     tallies.append(tally_of(strengths(synthetic("idle host", seed=77))))
     curve = fit(tallies)
-    about = "ln of episodes per sample at or above each edge of 48 bins of width 0.2; young and other series; per head"
+    about = "ln of episodes per sample at or above each edge of 48 bins of width 0.2; by age of the series (young, growing, grown) and head"
     table = {"default": {"about": about, "log_rate": np.round(curve, 3).tolist()}}
     args.out.write_text(json.dumps(table) + "\n")
-    for age, name in enumerate(("young", "old")):
+    for age, name in enumerate(("young", "growing", "grown")):
         for head in range(curve.shape[1]):
             print(name, head, " ".join(f"{v:.1e}" for v in np.exp(curve[age, head, ::6])))
 

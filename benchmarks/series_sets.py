@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from awry.core.batch import Batch
 from awry.detection.default import DefaultDetector
 from awry.detection.evaluation.nab_corpus import read_corpus
-from numpy.typing import NDArray
 
 STEP_SECONDS = {"smd": 60, "asd": 300, "skab": 1}
 """Steps of the sets whose files hold no times."""

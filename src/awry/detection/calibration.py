@@ -4,11 +4,12 @@ Time is cut into *episodes*: one opens with an onset, a strength more than RISE 
 within QUIET samples, and closes after QUIET samples without, once the strength has fallen RISE below its last onset: what goes on
 unchanged is one episode. Each series counts its episodes by their largest strength in 48
 bins. The rate of episodes at or above v is then p(v) = (c + A) / (N + A / G0(v)): c episodes in N samples, and a Gamma prior
-that expects the pooled rate G0 (fitted by benchmarks/fit_prior.py, one curve for young series and one for the rest). At
+that expects the pooled rate G0 (fitted by benchmarks/fit_prior.py, one curve each for young, growing and grown series). At
 N = 40,000 both N and c are halved, so that old times fade. Rates near one episode per QUIET samples say nothing of a single
 sample, so they are turned into the rate whose maximum over QUIET samples is as common: -ln(1 - QUIET p) / QUIET.
 
-The score is min(1, -log10(heads x smallest p) / 10) at onsets and 0 between them; the segment is the same map of each head's
+The heads are dependent; (heads + 1) / 2 times the smallest p was measured to keep the promise. The score is
+min(1, -log10(that) / 10) at onsets and 0 between them; the segment is the same map of each head's
 decaying maximum. Both are rounded to multiples of 0.0001.
 """
 
@@ -24,8 +25,8 @@ from numpy.typing import NDArray
 
 from awry.detection.state import kernel
 
-FLOOR_P = 1e-4
-"""Smallest p per sample that calibration was measured to keep within a factor 3 (benchmarks/calibration.py)."""
+FLOOR_P = 3e-5
+"""Smallest p per sample that calibration was measured to keep within a factor 3 on every set (benchmarks/calibration.py)."""
 BINS, WIDTH = 48, 0.2
 """Bins of episode maxima, and their width in units of strength; the last one is open."""
 QUIET = 100
@@ -34,8 +35,9 @@ RISE = math.log(2.0)
 PRIOR = 0.3
 """Weight of the prior, in episodes."""
 HALVE_AT = 40_000
-YOUNG = 256
-"""Samples below which the prior of young series applies."""
+YOUNG, GROWN = 256, 1500
+"""Scored samples from which the prior of growing series applies, and that of grown ones."""
+AGES = 3
 FADE = 0.939413
 LEAST_P = 1e-12
 
@@ -43,6 +45,12 @@ PEAK, EPISODE, SEGMENT, LOWEST = 0, 1, 2, 3
 """float32 per head: strength of the last onset, largest of the open episode, decaying maximum, smallest since the last onset."""
 SINCE, SEEN, AGE = 0, 1, 2
 """int32 per head: samples since the last onset (negative: none is open), samples counted, samples ever (saturating)."""
+
+
+@kernel
+def age_of(samples: int) -> int:
+    """Which prior applies to a series with so many scored samples: 0 young, 1 growing, 2 grown."""
+    return 0 if samples < YOUNG else (1 if samples < GROWN else 2)
 
 
 @kernel
@@ -108,7 +116,7 @@ def calibrate_rows(
     """Turn rows of strengths (n, heads) into raw, score and segment (n,), in order, learning each row after it was judged.
 
     state (slots, heads + 1, 4), counts (slots, heads + 1, 3), bins (slots, heads, 48): the last "head" is the mixture, whose
-    onsets raw marks. priors: (2, heads, 49), young and old. mix: (heads,), weights of the mixture.
+    onsets raw marks. priors: (3, heads, 49), by age. mix: (heads,), weights of the mixture.
     """
     heads = strength.shape[1]
     unused = np.zeros(BINS, np.uint16)
@@ -122,21 +130,21 @@ def calibrate_rows(
             v = strength[i, h]
             mixed += mix[h] * v
             seen = counts[s, h, SEEN]
-            prior = priors[0 if counts[s, h, AGE] < YOUNG else 1, h]
+            prior = priors[age_of(counts[s, h, AGE]), h]
             held = max(FADE * state[s, h, SEGMENT], v)
             p_held = episode_rate(bins[s, h], seen, held, prior)
             p = p_held if held == v else 1.0
             least_segment = min(least_segment, p_held)
             if onset(state[s, h], counts[s, h], bins[s, h], v):
                 least = min(least, p if held == v else episode_rate(bins[s, h], seen, v, prior))
-        score[i] = score_of(heads * least)
-        segment[i] = score_of(heads * least_segment)
+        score[i] = score_of(0.5 * (heads + 1) * least)
+        segment[i] = score_of(0.5 * (heads + 1) * least_segment)
         raw[i] = mixed if onset(state[s, heads], counts[s, heads], unused, mixed) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """Pooled survival curves of a detector's heads: ln of episodes per sample at or above each bin edge, (2, heads, 49)."""
+    """Pooled survival curves of a detector's heads: ln of episodes per sample at or above each bin edge, (3, heads, 49)."""
 
     log_rate: NDArray[np.float64]
 
@@ -147,4 +155,4 @@ class Prior:
         if detector in tables:
             return Prior(np.array(tables[detector]["log_rate"], np.float64))
         edges = np.arange(BINS + 1) * WIDTH
-        return Prior(np.ascontiguousarray(np.broadcast_to(math.log(1 / QUIET) - math.log(10.0) * edges, (2, heads, BINS + 1))))
+        return Prior(np.ascontiguousarray(np.broadcast_to(math.log(1 / QUIET) - math.log(10.0) * edges, (AGES, heads, BINS + 1))))
