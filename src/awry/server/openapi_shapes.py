@@ -172,12 +172,13 @@ SCHEMAS: Json = {
     "Error": _object({"error": _object({"code": TEXT, "message": TEXT, "hint": TEXT})}),
     "SamplesIn": {"anyOf": [_object({"samples": _list(_ROW)}), _COLUMNS]},
     "Accepted": _object({"accepted": COUNT, "refused": _list(_object({"index": COUNT, "reason": TEXT}))}),
-    "Samples": _object({"series": TEXT, **{name: _list(MS) if name == "time" else COLUMN for name in _VALUES}}),
+    "Samples": _object({"series": TEXT, **{name: _list(MS) if name == "time" else COLUMN for name in _VALUES}, "part": _list(TEXT)}),
     "SeriesPage": _object({"series": _list(_object(_SERIES)), "next": MARK}),
     "Deleted": _object({"deleted": FLAG, "count": COUNT, "series": _list(TEXT), "more": FLAG}),
     "Incidents": _object({"incidents": _list(_object(_INCIDENT)), "next": MARK}),
     "IncidentWithChanges": _object({**_INCIDENT, "changes": _list(_object(_CHANGE))}),
     "RuleIn": _object(_RULE_IN, tuple(name for name in _RULE_IN if name != "name"), closed=True),
+    "Anything": {"type": "object"},
     "Rule": _object(
         {
             **_RULE_IN,

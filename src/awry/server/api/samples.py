@@ -28,12 +28,13 @@ MAX_ROWS = 1_000_000
 
 def routes(app: App) -> list[BaseRoute]:
     """GET and POST /api/v1/samples."""
+    parts = tuple(app.options.judge().parts)
 
     async def get(request: Request) -> Response:
         key = canonical(required(request, "series"))
         start, end = range_of(request, app.clock.now_ms(), DEFAULT_RANGE_MS)
         points = integer(request, "points", 0, 1, MAX_POINTS)
-        return await app.read(lambda: reply(read_range(app, key, start, end, points)))
+        return await app.read(lambda: reply(read_range(app, key, start, end, points, parts)))
 
     return [resource("/api/v1/samples", get=get, post=lambda request: post_samples(app, request))]
 
@@ -62,6 +63,7 @@ def read_range(app: App, key: str, start: int, end: int, points: int = 0) -> dic
         "raw": short(scored.raw),
         "score": np.round(scored.score.astype(np.float64), 4).tolist(),
         "segment": np.round(scored.segment.astype(np.float64), 4).tolist(),
+        "part": [parts[i] for i in scored.part.tolist()],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,10 @@ def _list_view(app: App, state: str) -> View:
     async def view() -> dict[str, Any]:
         wanted: incidents.State = "open" if state == "open" else "resolved" if state == "resolved" else "all"
         said = await incidents.listing(app, wanted)
-        return {"part:list": fragment("_list.html", **said), "part:answer": fragment("_title.html", title=incidents.list_title(app))}
+        return {
+            "part:list": fragment("_list.html", **said),
+            "part:answer": fragment("_title.html", title=incidents.list_title(app)),
+        }
 
     return view
 
@@ -148,7 +152,7 @@ async def stream(app: App, request: Request, view: View) -> AsyncIterator[str]:
     mark: tuple[int, ...] = ()
     quiet = 0.0
     yield "retry: 5000\n\n"
-    while not await request.is_disconnected():
+    while not app.stopping.is_set() and not await request.is_disconnected():
         snapshot = app.engine.snapshot
         found = (snapshot.seq, snapshot.time, id(snapshot))
         events: list[str] = []
@@ -177,7 +181,8 @@ async def stream(app: App, request: Request, view: View) -> AsyncIterator[str]:
             if quiet >= QUIET_SECONDS:
                 quiet = 0.0
                 yield ": still here\n\n"
-        await asyncio.sleep(PERIOD_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(app.stopping.wait(), PERIOD_SECONDS)
 
 
 def routes(app: App, lanes: Lanes) -> list[BaseRoute]:

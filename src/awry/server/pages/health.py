@@ -48,7 +48,7 @@ def boxes(app: App) -> list[Box]:
 
 
 def trouble(found: list[Box]) -> str:
-    """"one thing to look at", or ""."""
+    """ "one thing to look at", or ""."""
     bad = sum(box.ok is False for box in found)
     return "" if not bad else "one thing to look at" if bad == 1 else f"{bad} things to look at"
 
@@ -60,7 +60,19 @@ def _ingest(app: App) -> Box:
     text = words.plural(len(sources), "source") if sources else "no source has sent yet"
     if broken:
         text = f"{broken[0][0]}: {broken[0][1]}"
-    return Box("Ingest", not broken, f"{words.num(rate_now(rate))} samples/s", text, chart=bars([n for _, n in rate[:-1]]))
+    return Box(
+        "Ingest",
+        not broken,
+        f"{words.num(rate_now(rate))} samples/s",
+        text,
+        chart=bars(_per_quarter_minute([n for _, n in rate[:-1]])),
+    )
+
+
+def _per_quarter_minute(counts: list[int]) -> list[int]:
+    """Sums of three 5 s steps, the newest last."""
+    extra = len(counts) % 3
+    return [sum(counts[i : i + 3]) for i in range(extra, len(counts), 3)]
 
 
 def _delay(app: App) -> Box:
@@ -71,7 +83,11 @@ def _delay(app: App) -> Box:
     if not words.known(delay) or delay <= 0:
         return Box("Delay", None, "no sample yet", "from receiving a sample to its stored score")
     text = "received to scored and stored, 99 in 100; promised 1 s"
-    return Box("Delay", delay <= DELAY_PROMISE_MS, f"{words.num(delay / 1000)}\u00a0s", text)
+    return Box("Delay", delay <= DELAY_PROMISE_MS, _short(delay), text)
+
+
+def _short(ms: float) -> str:
+    return f"{words.num(round(ms))}\u00a0ms" if ms < 1000 else f"{words.num(ms / 1000)}\u00a0s"
 
 
 def _warming(app: App) -> Box:
@@ -83,7 +99,9 @@ def _warming(app: App) -> Box:
     if not snapshot.series:
         return Box("Warming up", None, "no series", "a series appears with its first sample")
     value = words.plural(warming, "series", "series") if warming else f"{counts['watching']:,} watched"
-    return Box("Warming up" if warming else "Series", True, value, tail, share=round(100 * (1 - warming / known)) if warming else None)
+    return Box(
+        "Warming up" if warming else "Series", True, value, tail, share=round(100 * (1 - warming / known)) if warming else None
+    )
 
 
 def _refused(app: App) -> Box:

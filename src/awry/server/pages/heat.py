@@ -92,7 +92,8 @@ def _weights(cells: NDArray[np.uint8]) -> NDArray[np.float64]:
     recent = np.maximum(cells[:, -4:].max(axis=1).astype(np.float64) - 1, 0)
     worst = np.maximum(cells.max(axis=1).astype(np.float64) - 1, 0)
     many = (cells > 77).sum(axis=1)
-    return recent * 3 + worst + many * 5.0
+    weights: NDArray[np.float64] = recent * 3 + worst + many * 5.0
+    return weights
 
 
 def _top(weights: NDArray[np.float64], limit: int) -> NDArray[np.intp]:

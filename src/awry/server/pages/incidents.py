@@ -48,7 +48,9 @@ def timeline(changes: Sequence[Change]) -> list[Step]:
         if change.kind == "opened":
             steps.append(Step(change.time, "fire", "Opened", _join(words.plural(len(now.series), "series", "series"), told)))
         elif change.kind == "resolved":
-            steps.append(Step(change.time, "done", "Resolved", _join(f"after {words.ago((now.end or change.time) - now.start)}", told)))
+            steps.append(
+                Step(change.time, "done", "Resolved", _join(f"after {words.ago((now.end or change.time) - now.start)}", told))
+            )
         else:
             steps.append(Step(change.time, "warn", *_difference(before, now, told)))
         before = now
@@ -165,7 +167,12 @@ def routes(app: App) -> list[BaseRoute]:
     async def one(request: Request) -> Response:
         incident = await load(app, request.path_params["id"])
         if incident is None:
-            return not_found(app, request, "No such incident", "It may be older than the retention time. The list of incidents has those that are kept.")
+            return not_found(
+                app,
+                request,
+                "No such incident",
+                "It may be older than the retention time. The list of incidents has those that are kept.",
+            )
         return page(
             app,
             request,

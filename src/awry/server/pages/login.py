@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def safe_next(target: str) -> str:
     """An address on this server to go on to; anything else becomes the overview."""
-    return target if target.startswith("/") and not target.startswith(("//", "/\\")) and "\n" not in target else "/"
+    safe = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if safe else "/"
 
 
 def login_page(app: App, request: Request, *, failed: bool = False) -> Response:

@@ -41,7 +41,13 @@ class Lanes:
         if by != "series":
             groups = self._groups.setdefault(by, Groups(self._app.table, by))
         found = await self._app.read(lanes, snapshot, self._app.table, hours, groups)
-        result = {"end": snapshot.heat_end, "hours": hours, "by": by, "time": snapshot.time, "lanes": [asdict(lane) for lane in found]}
+        result = {
+            "end": snapshot.heat_end,
+            "hours": hours,
+            "by": by,
+            "time": snapshot.time,
+            "lanes": [asdict(lane) for lane in found],
+        }
         if len(self._done) > 32:
             self._done.clear()
         self._done[by, hours] = (mark, result)
@@ -69,7 +75,10 @@ async def answer(app: App) -> dict[str, Any]:
     watched, total = counts["watching"] + counts["silent"], app.table.live
     if snapshot.store_error:
         state, title = "stuck", "Awry cannot write to its store."
-        under = f"{snapshot.store_error}. Nothing acknowledged is lost; senders are told to try again, and Awry goes on by itself once it can write."
+        under = (
+            f"{snapshot.store_error}. Nothing acknowledged is lost; senders are told to try again, "
+            "and Awry goes on by itself once it can write."
+        )
     elif total == 0:
         state, title = "empty", "No samples yet."
         under = "Awry is listening. Send it something and it appears here within a second."
@@ -79,14 +88,18 @@ async def answer(app: App) -> dict[str, Any]:
         start = min(i.start for i in needing)
         touched = len({s.slot for i in snapshot.incidents for s in i.series if s.end is None})
         under = f"Since {words.clock(start, now)}, {words.ago(now - start)} ago. "
-        under += f"The other {total - touched:,} of {words.plural(total, 'series', 'series')} look ordinary."
+        calm = max(0, watched - touched)
+        under += f"{calm:,} of {words.plural(total, 'series', 'series')} look ordinary"
+        under += f", {counts['warming']:,} are still being learnt." if counts["warming"] else "."
     elif watched == 0:
         state, title = "first", "Learning your series."
         under = f"{words.plural(total, 'series', 'series')} so far. Scores begin when a series has enough history."
     else:
         state, title = "quiet", "All quiet."
         last = await last_resolved(app)
-        under = f"Nothing needs anyone since {words.clock(last.end, now)}, {words.ago(now - (last.end or now))} ago. " if last else ""
+        under = (
+            f"Nothing needs anyone since {words.clock(last.end, now)}, {words.ago(now - (last.end or now))} ago. " if last else ""
+        )
         under += f"{words.plural(watched, 'series', 'series')} watched"
         under += f", {counts['warming']:,} still learning." if counts["warming"] else "."
     return {"state": state, "title": title, "under": under, "needing": len(needing)}

@@ -67,6 +67,7 @@ def environment() -> Environment:
     for name in ("rarity", "every", "num", "span", "ago", "clock", "iso", "plural", "subject", "unit_of", "name_of", "labels_of"):
         env.filters[name] = getattr(words, name)
     env.filters["score_class"] = words.score_class
+    env.filters["unbroken"] = words.unbroken
     env.filters["spark"] = lambda points: Markup(spark(points))
     env.globals.update(series_url=series_url, match_url=match_url, static=f"/static/{static_version()}", known=words.known)
     return env
@@ -86,7 +87,7 @@ def shell_context(app: App, request: Request) -> dict[str, Any]:
         "rate": rate_now(snapshot.rate),
         "series_count": app.table.live,
         "store_error": snapshot.store_error,
-        "token_needed": bool(getattr(app, "login_required", False)),
+        "token_needed": app.auth.needed,
     }
 
 

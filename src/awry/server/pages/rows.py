@@ -59,7 +59,10 @@ def silenced_by(app: App, incident: Incident, now: int) -> str:
 async def rows(app: App, incidents: Sequence[Incident]) -> list[Row]:
     """Rows for a list, in the order given."""
     now = app.clock.now_ms()
-    return [_row(app, incident, now, await _spark(app, incident, now) if i < DRAWN else Points(())) for i, incident in enumerate(incidents)]
+    return [
+        _row(app, incident, now, await _spark(app, incident, now) if i < DRAWN else Points(()))
+        for i, incident in enumerate(incidents)
+    ]
 
 
 def _row(app: App, incident: Incident, now: int, line: Points) -> Row:
@@ -67,7 +70,11 @@ def _row(app: App, incident: Incident, now: int, line: Points) -> Row:
     head, tail = head_and_tail(incident)
     held = silenced_by(app, incident, now) if is_open else ""
     end = incident.end or now
-    meta = [words.plural(len(incident.series), "series", "series"), f"rule {incident.rule}", f"worst {words.rarity(incident.score)}"]
+    meta = [
+        words.plural(len(incident.series), "series", "series"),
+        f"rule {incident.rule}",
+        f"worst {words.rarity(incident.score)}",
+    ]
     if all(series.part == "absent" for series in incident.series):
         meta[2] = "stopped sending"
     if held:

@@ -15,7 +15,7 @@ from awry.core.incident import Incident
 from awry.core.selector import parse_selector
 from awry.engine.threshold import rule_threshold
 from awry.server.pages import words
-from awry.server.pages.find import find, strangest
+from awry.server.pages.find import Hit, find, strangest
 from awry.server.pages.render import not_found, page
 from awry.server.pages.rows import Row, rows
 
@@ -78,7 +78,8 @@ def sentence(app: App, series: Now) -> str:
     firing = [a.since for a in app.engine.snapshot.active if a.slot == series.slot and a.state == "firing"]
     band = words.span(series.low, series.high, unit) if words.known(series.low) else ""
     if firing:
-        expected = f", expected {band}" if band else ""
+        inside = band and series.low <= series.value <= series.high
+        expected = f", within the expected {band} but strange" if inside else f", expected {band}" if band else ""
         return f"{name} is {value}{expected}, since {words.clock(min(firing), now)}"
     if band and not series.low <= series.value <= series.high:
         return f"{name} is {value}, expected {band}"
@@ -134,11 +135,12 @@ async def context(app: App, series: Now) -> dict[str, Any]:
 
 def data_of(app: App, series: Now, past: list[Incident]) -> dict[str, Any]:
     """What the chart needs beside samples, as plain JSON values."""
-    shades = []
-    for incident in past:
-        for part in incident.series:
-            if part.key == series.key:
-                shades.append({"id": incident.id, "start": part.start, "end": part.end if part.end is not None else incident.end})
+    shades = [
+        {"id": incident.id, "start": part.start, "end": part.end if part.end is not None else incident.end}
+        for incident in past
+        for part in incident.series
+        if part.key == series.key
+    ]
     threshold, why = threshold_of(app, series)
     silences = app.engine.snapshot.silences
     return {
@@ -182,7 +184,10 @@ def routes(app: App) -> list[BaseRoute]:
         found = look(app, key)
         if found is None:
             return not_found(
-                app, request, f"No series has the key {key}", "It may have been deleted, or never sent a sample. Search for a part of its name above."
+                app,
+                request,
+                f"No series has the key {key}",
+                "It may have been deleted, or never sent a sample. Search for a part of its name above.",
             )
         said = await context(app, found)
         opened: list[Row] = await rows(app, [i for i in said["past"] if i.end is None])
@@ -201,7 +206,9 @@ def routes(app: App) -> list[BaseRoute]:
         match = request.query_params.get("match", "") or request.query_params.get("q", "")
         after = request.query_params.get("after", "")
         start = int(after) if after.isdecimal() and len(after) < 12 else 0
-        error, hits, following = "", [], None
+        error = ""
+        hits: list[Hit] = []
+        following: int | None = None
         try:
             if match:
                 hits, following = await app.read(find, app.engine.snapshot, app.table, match, LISTED, start)
@@ -213,7 +220,8 @@ def routes(app: App) -> list[BaseRoute]:
 
     async def search(request: Request) -> Response:
         query = request.query_params.get("q", "").strip()[:500]
-        error, hits = "", []
+        error = ""
+        hits: list[Hit] = []
         try:
             if query:
                 hits, _ = await app.read(find, app.engine.snapshot, app.table, query, 7, 0)

@@ -11,6 +11,8 @@ import numpy as np
 from awry.core.batch import Times, Values
 
 WIDTH, HEIGHT = 150, 28
+COLUMNS = 60
+"""Columns of the ingest chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,12 @@ def bars(counts: Sequence[int], width: int = 150, height: int = 28) -> str:
     """A small column chart, for the ingest rate."""
     if not counts:
         return ""
+    counts = [0] * (COLUMNS - len(counts)) + list(counts[-COLUMNS:])
     top, step = max(max(counts), 1), width / len(counts)
     d = "".join(
         f"M{i * step:.1f} {height}v{-max(0.5, n / top * (height - 2)):.1f}h{max(0.6, step - 0.6):.1f}V{height}z"
         for i, n in enumerate(counts)
+        if n
     )
     return (
         f'<svg class="bars" width="{width}" height="{height}" viewBox="0 0 {width} {height}" preserveAspectRatio="none" '

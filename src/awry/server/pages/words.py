@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -186,6 +185,6 @@ def unit_of(key: str) -> str:
     return next((unit for ending, unit in _UNITS if name.endswith(ending)), "")
 
 
-def slug(text: str) -> str:
-    """Letters and digits for an HTML id."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+def unbroken(text: str) -> str:
+    """The text with its ranges (2–5) kept on one line."""
+    return text.replace("–", "\u2060–\u2060")

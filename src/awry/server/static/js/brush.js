@@ -3,7 +3,7 @@ import { axis } from './axis.js';
 import { colour, surface, token } from './paint.js';
 import { moment } from './words.js';
 
-const LEFT = 52, RIGHT = 12, FOOT = 18;
+const LEFT = 60, RIGHT = 12, FOOT = 18;
 
 /* whole() -> {start, end, time, value, score} of the long stretch. */
 export function brush(canvas, view, whole) {

@@ -48,7 +48,7 @@ export function heatMap(first) {
       const x = c.measureText(lane.title).width + 6;
       font(c, 12); c.fillStyle = token('ink-3'); c.fillText(lane.labels, x, y * rh + 11);
       c.restore();
-      c.textAlign = 'right'; c.fillStyle = token('ink-2'); c.fillText(lane.now, w, y * rh + 11);
+      font(c, 12); c.textAlign = 'right'; c.fillStyle = token('ink-2'); c.fillText(lane.now, w, y * rh + 11);
     });
     c.strokeStyle = token('critical'); c.lineWidth = 1.5;
     data.lanes.forEach((lane, y) => {                // lanes of open incidents, from their onset on

@@ -3,7 +3,7 @@ import { colour, font, surface, token } from './paint.js';
 import { scoreClass } from './words.js';
 
 /* get() -> {time, score}; options: height, line (bars that rise) or flat, threshold() , label, left, right */
-export function strip(canvas, view, get, { height, line = false, threshold = () => null, label = '', left = 52, right = 12 }) {
+export function strip(canvas, view, get, { height, line = false, threshold = () => null, label = '', left = 60, right = 12 }) {
   const draw = surface(canvas, height, (c, w, h) => {
     const { time, score, gap } = get(), width = w - left - right, n = Math.ceil(width), X = t => (t - view.start) / (view.end - view.start) * width;
     c.fillStyle = token('score-0'); c.fillRect(left, line ? h - 1 : 0, width, line ? 1 : h);
@@ -12,7 +12,7 @@ export function strip(canvas, view, get, { height, line = false, threshold = () 
       if (score[i] == null) continue;
       const x0 = X(time[i]), step = Math.min(i + 1 < time.length ? time[i + 1] - time[i] : gap || 0, gap || Infinity), x1 = X(time[i] + step);
       if (x1 < 0 || x0 > width) continue;
-      for (let k = Math.max(0, Math.floor(x0)); k < Math.min(n, Math.max(Math.floor(x0) + 1, Math.floor(x1))); k++) if (score[i] > worst[k]) worst[k] = score[i];
+      for (let k = Math.max(0, Math.floor(x0)); k < Math.min(n, Math.max(Math.floor(x0) + 1, Math.ceil(x1))); k++) if (score[i] > worst[k]) worst[k] = score[i];
     }
     for (let k = 0; k < n; k++) {
       if (worst[k] < (line ? .02 : .1)) continue;

@@ -3,6 +3,7 @@ import { ago, chip, every, moment, num, rarity, scoreClass, span } from './words
 
 const $ = id => document.getElementById(id);
 const PARTS = {
+  day: 'unlike this time of day', pca: 'its recent values do not go together as usual',
   records: 'a level, spread or change this series has not reached before', shape: 'a course unlike any it has taken', start: 'far from the few samples known so far',
   heartbeat: 'an expected event did not come, or the line is flat', absent: 'no sample came',
 };
@@ -44,7 +45,7 @@ export function thought(series, d, i, latest) {
     text = `${by}, ${v < lo || v > hi ? 'outside' : 'within'} its band.`;
   }
   const part = d.part?.[i];
-  if (part && s >= .2) text += ` Strongest sign (${part}): ${PARTS[part] ?? part}.`;
+  if (part && part !== 'none' && s >= .2) text += ` Strongest sign (${part}): ${PARTS[part] ?? part}.`;
   $('sentence').textContent = text;
   return `${moment(t)}: ${num(v, unit)}, expected ${span(lo, hi, unit)}, ${rare}`;
 }

@@ -25,7 +25,7 @@ function limits(d, a, b) {
 
 /* extras() -> {incidents, silences, threshold, unit, stale}; o: {left, right, axis, label, dots, zoom(a, b), reset()} */
 export function valueChart(box, view, extras, o = {}) {
-  const left = o.left ?? 52, right = o.right ?? 12, big = o.axis !== false;
+  const left = o.left ?? 60, right = o.right ?? 12, big = o.axis !== false;
   let data = { time: [], value: [], expected: [], low: [], high: [], score: [], segment: [] }, chart = null;
   const columns = () => [data.time, data.low, data.high, data.expected, data.value];
 
