@@ -135,6 +135,14 @@ def test_names_are_found_again() -> None:
     assert 1000 == len(table)
 
 
+def test_a_buffer_of_many_lines_is_read_to_its_end() -> None:
+    """More lines than are decoded in one piece, with new names and bad lines all along."""
+    data = b"".join(b"n.%d 0.1234567890123456789 %d\n" % (i // 7, i) + b"oops\n" * (i % 1000 == 0) for i in range(40_000))
+    rows, refused, received = read(data)
+    assert [(f"n.{i // 7}", i * 1000, 0.1234567890123456789) for i in range(40_000)] == rows
+    assert ({"malformed": 40}, 40_040) == (refused, received)
+
+
 def bits(value: float) -> bytes:
     return struct.pack("<d", value)
 

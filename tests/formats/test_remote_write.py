@@ -183,6 +183,12 @@ def test_half_a_block_and_a_bomb_are_refused() -> None:
         decode(request_v1([GOOD] * 2), 1, max_samples=3)
 
 
+def test_many_tiny_samples_are_all_read() -> None:
+    """A sample of value 0 at time 0 takes two bytes."""
+    table, got = decode(request_v1([({"__name__": "m"}, [(0, 0.0)] * 5000)]), 1)
+    assert [("m", 0, 0.0)] * 5000 == samples(table, got)
+
+
 def test_a_limit_on_series_keeps_the_known_ones() -> None:
     """New series beyond the limit are refused with a reason; known ones go on."""
     table = SeriesTable(SeriesLimits(total=1))

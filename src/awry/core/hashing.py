@@ -88,12 +88,12 @@ def probe(
             size = np.int64(blob[at]) | np.int64(blob[at + 1]) << 8 | np.int64(blob[at + 2]) << 16 | np.int64(blob[at + 3]) << 24
             if size == length:
                 at += 4
-                same = True
-                for i in range(length):
-                    if blob[at + i] != data[start + i]:
-                        same = False
-                        break
-                if same:
+                i = 0
+                while i + 8 <= length and load8(blob, at + i) == load8(data, start + i):
+                    i += 8
+                while i < length and blob[at + i] == data[start + i]:
+                    i += 1
+                if i == length:
                     return int(slots[place])
         place = (place + 1) & mask
     return -1

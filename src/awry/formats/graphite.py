@@ -6,6 +6,7 @@ observation". A bad line costs only itself.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable
 
@@ -37,23 +38,25 @@ LINE_BYTES = 8192
 """Longest line, in bytes without its line feed."""
 SLACK = 16
 """Bytes that must be readable behind the last line feed of a buffer."""
-_SHORTEST_LINE = 6
+_PIECE_ROWS = 16_384
 _REASONS = ("malformed", "too_long", "out_of_range")
 
 
 @njit(cache=True, nogil=True)
 def _decode(
-    data: NDArray[np.uint8], end: int, now_ms: int, limit: int, hashes: NDArray[np.uint64], slots: NDArray[np.int32],
+    data: NDArray[np.uint8], at: int, end: int, now_ms: int, limit: int, hashes: NDArray[np.uint64], slots: NDArray[np.int32],
     starts: NDArray[np.int64], blob: NDArray[np.uint8], slot: NDArray[np.int32], time: NDArray[np.int64],
     value: NDArray[np.float64], name: NDArray[np.int64], digits: NDArray[np.int64], refused: NDArray[np.int64],
-) -> tuple[int, int, int]:  # fmt: skip
-    """Decode the lines of data[:end], which ends with a line feed; tells (rows, rows whose value Python must read, lines).
+) -> tuple[int, int, int, int]:  # fmt: skip
+    """Decode the lines of data[at:end], which ends with a line feed, until the columns are full.
 
-    slot, time, value: (rows at most,) filled; slot -1 = not in the table, its name at data[name[row, 0]:name[row, 1]].
-    digits: (rows at most, 3): row, start and end of values that need `float()`. refused: (3,) counts by _REASONS.
+    Tells (rows, rows whose value Python must read, lines, where it stopped).
+
+    slot, time, value: (room,) filled; slot -1 = not in the table, its name at data[name[row, 0]:name[row, 1]].
+    digits: (room, 3): row, start and end of values that need `float()`. refused: (3,) counts by _REASONS.
     """
-    at = row = unsure = lines = 0
-    while at < end:
+    row = unsure = lines = 0
+    while at < end and row < slot.shape[0]:
         line = at
         while data[at] == 32 or data[at] == 9:
             at += 1
@@ -115,7 +118,7 @@ def _decode(
         if found < 0:
             name[row, 0], name[row, 1] = begin, stop
         row += 1
-    return row, unsure, lines
+    return row, unsure, lines, at
 
 
 def decode(data: bytes | bytearray | memoryview, table: SeriesTable, now_ms: int, *, line_bytes: int = LINE_BYTES) -> Decoded:
@@ -129,20 +132,47 @@ def decode(data: bytes | bytearray | memoryview, table: SeriesTable, now_ms: int
 
 def decode_lines(data: NDArray[np.uint8], end: int, table: SeriesTable, now_ms: int, *, line_bytes: int = LINE_BYTES) -> Decoded:
     """Decode data[:end] without copying it: it ends with a line feed, and SLACK readable bytes follow."""
-    most = end // _SHORTEST_LINE + 1
-    slot, time, value = np.empty(most, np.int32), np.empty(most, np.int64), np.empty(most)
-    name, digits, counts = np.empty((most, 2), np.int64), np.empty((most, 3), np.int64), np.zeros(len(_REASONS), np.int64)
-    arrays = table.index(PROTOCOL).arrays
-    rows, unsure, lines = _decode(data, end, now_ms, line_bytes, *arrays, slot, time, value, name, digits, counts)
-    slot, time, value = slot[:rows].copy(), time[:rows].copy(), value[:rows].copy()
-    for row, begin, stop in digits[:unsure].tolist():
+    if not hasattr(_scratch, "columns"):
+        _scratch.columns = _Columns()
+    columns: _Columns = _scratch.columns
+    counts = np.zeros(len(_REASONS), np.int64)
+    refused: Counter[str] = Counter()
+    batches: list[Batch] = []
+    at = received = 0
+    while at < end:
+        arrays = table.index(PROTOCOL).arrays
+        rows, unsure, lines, at = _decode(
+            data, at, end, now_ms, line_bytes, *arrays, columns.slot, columns.time, columns.value, columns.name,
+            columns.digits, counts,
+        )  # fmt: skip
+        received += lines
+        if rows:
+            batches.append(_batch(data, table, columns, rows, unsure, refused))
+    refused.update({reason: n for reason, n in zip(_REASONS, counts.tolist(), strict=True) if n})
+    return Decoded(Batch.concat(batches), received, refused)
+
+
+class _Columns:
+    """Room for the rows of one piece of a buffer; kept, because fresh memory costs more than the decoding."""
+
+    def __init__(self) -> None:
+        self.slot, self.time, self.value = np.empty(_PIECE_ROWS, np.int32), np.empty(_PIECE_ROWS, np.int64), np.empty(_PIECE_ROWS)
+        self.name, self.digits = np.empty((_PIECE_ROWS, 2), np.int64), np.empty((_PIECE_ROWS, 3), np.int64)
+
+
+_scratch = threading.local()
+
+
+def _batch(data: NDArray[np.uint8], table: SeriesTable, columns: _Columns, rows: int, unsure: int, refused: Counter[str]) -> Batch:
+    """The decoded rows of one piece, copied out, with their new names resolved and their long values read."""
+    slot, time, value = columns.slot[:rows].copy(), columns.time[:rows].copy(), columns.value[:rows].copy()
+    for row, begin, stop in columns.digits[:unsure].tolist():
         value[row] = float(data[begin:stop].tobytes())
-    refused = Counter({reason: int(n) for reason, n in zip(_REASONS, counts, strict=True) if n})
     unknown = np.flatnonzero(slot < 0)
     batch = Batch(slot, time, value)
-    if len(unknown) and _resolve(data, table, unknown, name, slot, refused):
-        batch = batch.take(slot >= 0)
-    return Decoded(batch, lines, refused)
+    if len(unknown) and _resolve(data, table, unknown, columns.name, slot, refused):
+        return batch.take(slot >= 0)
+    return batch
 
 
 def _resolve(

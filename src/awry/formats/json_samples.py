@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -196,7 +197,7 @@ def _columns(
 
 
 def _times(time: Sequence[Any], reasons: dict[int, str]) -> NDArray[np.int64]:
-    if all(type(t) is int for t in time):
+    if set(map(type, time)) <= {int}:
         try:
             times = np.array(time, dtype=np.int64)
         except OverflowError:
@@ -218,8 +219,9 @@ def _times(time: Sequence[Any], reasons: dict[int, str]) -> NDArray[np.int64]:
 
 
 def _values(value: Sequence[Any], reasons: dict[int, str]) -> NDArray[np.float64]:
-    if all(type(v) is float for v in value):
-        return np.array(value, dtype=np.float64)
+    if set(map(type, value)) <= {float, int, type(None)}:
+        with suppress(OverflowError):  # an integer that is no double: find out which
+            return np.array(value, dtype=np.float64)
     values = np.full(len(value), np.nan)
     for i, one in enumerate(value):
         if one is None:
@@ -235,8 +237,12 @@ def _values(value: Sequence[Any], reasons: dict[int, str]) -> NDArray[np.float64
 
 def _slots(table: SeriesTable, series: Sequence[Any], reasons: dict[int, str]) -> NDArray[np.int32]:
     answers: dict[str, int | str] = {}
-    slots = np.zeros(len(series), np.int32)
-    for i, text in enumerate(series):
+    if set(map(type, series)) <= {str}:
+        slots = np.fromiter(map(table.find, series), np.int32, len(series))
+    else:
+        slots = np.full(len(series), -1, np.int32)
+    for i in np.flatnonzero(slots < 0).tolist():
+        text = series[i]
         if i in reasons:
             continue
         if type(text) is not str:
@@ -253,9 +259,6 @@ def _slots(table: SeriesTable, series: Sequence[Any], reasons: dict[int, str]) -
 
 
 def _slot(table: SeriesTable, text: str) -> int | str:
-    slot = table.find(text)
-    if slot >= 0:
-        return slot
     try:
         return table.intern_text(text)
     except InvalidSelector:

@@ -23,6 +23,7 @@ MIN_TIME_MS = -62_135_596_800_000
 
 POWERS = np.array([float(f"1e{e}") for e in range(23)])
 WHOLE_POWERS = np.array([10**e for e in range(20)], dtype=np.uint64)
+_MOST = np.array([MAX_TIME_MS // 10**e for e in range(20)], dtype=np.uint64)
 _ONES = np.uint64(0x0101010101010101)
 _HIGHS = np.uint64(0x8080808080808080)
 _BLANKS = np.uint64(0x2121212121212121)
@@ -159,7 +160,7 @@ def milliseconds(negative: bool, mantissa: np.uint64, power: int) -> Any:
     if power > 19 or power < -19:
         return power < 0, 0
     if power >= 0:
-        if mantissa > np.uint64(MAX_TIME_MS) // WHOLE_POWERS[power]:
+        if mantissa > _MOST[power]:
             return False, 0
         whole = mantissa * WHOLE_POWERS[power]
     else:

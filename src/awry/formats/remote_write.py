@@ -26,6 +26,8 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_SAMPLES = 1_000_000
 """Most samples of a request."""
 _PROTO_V1, _PROTO_V2 = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
+_USUAL_SAMPLE_BYTES = 16
+"""A sample rarely takes less; where many do, the body is walked again with more room."""
 _REFUSALS = {wire.TOO_LONG: "too_long", wire.MALFORMED: "malformed"}
 
 
@@ -80,16 +82,19 @@ def decode_remote_write(
     data = np.frombuffer(decompress(body, max_bytes), np.uint8)
     end = len(data)
     places = _symbols(data, end) if version == 2 else np.empty((0, 2), np.int64)
-    room = min(end // 2 + 1, max_samples)
-    slot, owner = np.empty(room, np.int32), np.empty(room, np.int32)
-    time, bits, first = np.empty(room, np.int64), np.empty(room, np.uint64), np.empty(room, np.int64)
-    span, counts = np.empty((room, 2), np.int64), np.zeros(4, np.int64)
-    arrays = table.index(PROTOCOL).arrays
-    rows, series, broken = wire.walk(
-        data, end, version, places, *arrays, slot, time, bits, owner, span, first, counts
-    )  # fmt: skip
-    if rows < 0:
-        raise TooLarge(f"cannot take more than {max_samples} samples in one request", hint="send smaller requests")
+    room = min(end // _USUAL_SAMPLE_BYTES + 64, max_samples)
+    rows = -1
+    while rows < 0:
+        slot, owner = np.empty(room, np.int32), np.empty(room, np.int32)
+        time, bits, first = np.empty(room, np.int64), np.empty(room, np.uint64), np.empty(room, np.int64)
+        span, counts = np.empty((room, 2), np.int64), np.zeros(4, np.int64)
+        arrays = table.index(PROTOCOL).arrays
+        rows, series, broken = wire.walk(
+            data, end, version, places, *arrays, slot, time, bits, owner, span, first, counts
+        )  # fmt: skip
+        if rows < 0 and room == max_samples:
+            raise TooLarge(f"cannot take more than {max_samples} samples in one request", hint="send smaller requests")
+        room = min(end // 2 + 1, max_samples)
     if broken >= 0:
         raise InvalidInput(f"cannot read the body: no remote-write {version}.0 message at byte {broken} of {end}")
     histograms, exemplars, stale, out_of_range = counts.tolist()
