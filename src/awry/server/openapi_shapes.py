@@ -172,7 +172,9 @@ SCHEMAS: Json = {
     "Error": _object({"error": _object({"code": TEXT, "message": TEXT, "hint": TEXT})}),
     "SamplesIn": {"anyOf": [_object({"samples": _list(_ROW)}), _COLUMNS]},
     "Accepted": _object({"accepted": COUNT, "refused": _list(_object({"index": COUNT, "reason": TEXT}))}),
-    "Samples": _object({"series": TEXT, **{name: _list(MS) if name == "time" else COLUMN for name in _VALUES}, "part": _list(TEXT)}),
+    "Samples": _object(
+        {"series": TEXT, **{name: _list(MS) if name == "time" else COLUMN for name in _VALUES}, "part": _list(TEXT)}
+    ),
     "SeriesPage": _object({"series": _list(_object(_SERIES)), "next": MARK}),
     "Deleted": _object({"deleted": FLAG, "count": COUNT, "series": _list(TEXT), "more": FLAG}),
     "Incidents": _object({"incidents": _list(_object(_INCIDENT)), "next": MARK}),

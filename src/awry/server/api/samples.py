@@ -39,8 +39,11 @@ def routes(app: App) -> list[BaseRoute]:
     return [resource("/api/v1/samples", get=get, post=lambda request: post_samples(app, request))]
 
 
-def read_range(app: App, key: str, start: int, end: int, points: int = 0) -> dict[str, Any]:
-    """The answer of GET /api/v1/samples for a canonical key; blocking. points: 0 keeps all. Raises NotFound, InvalidInput."""
+def read_range(app: App, key: str, start: int, end: int, points: int, parts: tuple[str, ...]) -> dict[str, Any]:
+    """The answer of GET /api/v1/samples for a canonical key; blocking. Raises NotFound, InvalidInput.
+
+    points: 0 keeps every sample. parts: names of the components that may have spoken, as `Scored.part` counts them.
+    """
     slot = app.table.find(key)
     if slot < 0:
         raise NotFound(f"cannot find the series {key[:200]!r}", hint="GET /api/v1/series?match= lists series")
