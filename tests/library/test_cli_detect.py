@@ -29,7 +29,7 @@ def csv(tmp_path):
 
 def test_prints_the_anomaly_as_tab_separated_rows_into_a_pipe(csv, capsys):
     """The fault comes first, with its times."""
-    assert 0 == main(["detect", str(csv)])
+    assert 0 == main(["detect", str(csv), "--threshold", "0.25"])
     lines = capsys.readouterr().out.splitlines()
     assert "series\tfrom\tto\tscore\tvalue\texpected\tspoke" == lines[0]
     assert ["load", "2024-01-02 17:40:00"] == lines[1].split("\t")[:2]
@@ -73,7 +73,7 @@ def test_the_report_draws_in_a_browser(csv, tmp_path):
     from playwright.sync_api import sync_playwright
 
     page_file = tmp_path / "report.html"
-    assert 0 == main(["detect", str(csv), "--html", str(page_file)])
+    assert 0 == main(["detect", str(csv), "--html", str(page_file), "--threshold", "0.25"])
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 400, "height": 800})
@@ -95,7 +95,7 @@ def test_standard_input_with_an_interval(monkeypatch, capsys):
     values[350] = 50
     text = "value\n" + "\n".join(map(str, values))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-    assert 0 == main(["detect", "-", "--interval", "5m"])
+    assert 0 == main(["detect", "-", "--interval", "5m", "--threshold", "0.25"])
     assert "\trow 350\t" in capsys.readouterr().out
 
 

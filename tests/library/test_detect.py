@@ -36,7 +36,7 @@ def plain() -> dict[str, np.ndarray]:
 def same(expected, actual, *names: str) -> None:
     """Equal columns, NaN included."""
     for name in names or ("value", "expected", "low", "high", "raw", "score", "segment"):
-        np.testing.assert_array_equal(expected[name], np.asarray(actual[name]), err_msg=name)
+        np.testing.assert_array_equal(expected[name], np.asarray(actual[name], dtype=expected[name].dtype), err_msg=name)
 
 
 def test_the_answer_has_the_promised_columns_and_finds_the_fault(plain):
@@ -87,6 +87,13 @@ def test_times_come_back_as_they_came():
         np.datetime64("2023-11-14T22:13:20", "ms")
         == awry.detect(VALUE, time=zoned["ds"].dt.tz_localize(None) - timedelta(hours=1))["time"][0]
     )
+
+
+def test_missing_scores_are_null_in_polars():
+    """A comparison leaves the warm-up out; NaN would count as the greatest number."""
+    out = awry.detect(pl.DataFrame({"time": SECONDS, "load": VALUE}))
+    assert (0, True) == (out["score"].is_nan().sum(), out["score"][0] is None)
+    assert out.filter(pl.col("score") > 0.3)["time"].min() >= SECONDS[300] * 1000
 
 
 def test_an_interval_stands_in_for_times():

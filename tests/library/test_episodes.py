@@ -61,7 +61,8 @@ def test_thinning_keeps_extremes_and_order(value, points):
     rows = thin(column, marks, 1, len(column) - 1, points)
     assert len(rows) <= max(points, 3)
     assert (np.diff(rows) > 0).all()
-    assert (rows >= 1).all() and (rows < len(column) - 1).all()
+    assert (rows >= 1).all()
+    assert (rows < len(column) - 1).all()
     if not np.isnan(column[1:-1]).all():
         kept, whole = column[rows], column[1:-1]
         assert (np.nanmin(whole), np.nanmax(whole)) == pytest.approx((np.nanmin(kept), np.nanmax(kept)))

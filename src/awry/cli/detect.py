@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     scored = _score(args, table)
     episodes, why = _find(args, table, scored)
     anomalies = [_row(table, scored, episodes, k) for k in range(len(episodes))]
-    summary = f"{len(table.batch):,} samples of {len(table.keys):,} series, {len(anomalies):,} anomalies ({why})"
+    samples, found = _count(len(table.batch), "sample", "samples"), _count(len(anomalies), "anomaly", "anomalies")
+    summary = f"{samples} of {len(table.keys):,} series, {found} ({why})"
     if args.out:
         _write(args.out, table, scored)
     if args.html:
@@ -71,6 +72,10 @@ def run(args: argparse.Namespace) -> int:
     _print(anomalies, args.limit, table.interval_ms)
     print(summary)
     return 0
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -220,8 +225,7 @@ def _write(path: Path, table: Table, scored: Scored) -> None:
     frame = pl.DataFrame([keys, *(pl.Series(name, values) for name, values in columns.items() if name != "series")])
     if not table.interval_ms:
         frame = frame.with_columns(pl.col("time").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC"))
-    if path.suffix != ".parquet":
-        frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
+    frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
     _save(path, lambda: getattr(frame, _WRITERS[path.suffix])(path))
 
 

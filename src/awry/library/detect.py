@@ -66,7 +66,8 @@ def detect(
         - ``score``: 0 to 1, marks onsets, comparable everywhere: 0.3 is one in a thousand, 0.5 one in a hundred thousand
         - ``segment``: the same scale, stays high while the series is abnormal
 
-        A missing value (NaN) is no observation: nothing is learned, and it has no scores. Scores are NaN during warm-up.
+        A missing value (NaN) is no observation: nothing is learned, and it has no scores. Scores are NaN during warm-up
+        (null in polars and Arrow tables).
         Rows that are no samples (no time, not a number, infinite, the same series and time again) are left out.
 
     Raises
