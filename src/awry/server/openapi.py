@@ -83,7 +83,7 @@ _WRITE = (404, 408, 409, 413, 503)
 def _samples() -> Json:
     points = _query("points", {"type": "integer", "minimum": 1, "maximum": 100_000}, "Thin to about this many, keeping extremes.")
     key = _query("series", {"type": "string", "minLength": 1}, "Key of the series.", True)
-    body = {"application/json": {"schema": ref("SamplesIn")}, "application/x-ndjson": {"schema": {"type": "string"}}}
+    body = {"application/json": {"schema": ref("SamplesIn")}, "application/x-ndjson": {"schema": {}}}
     return {
         "get": _operation(
             "getSamples",
@@ -159,7 +159,9 @@ def document(version: str) -> Json:
             "post": _operation("createRule", "Create a rule.", _ok("Created.", "Rule", 201), _WRITE, rule),
         },
         "/api/v1/rules/validate": {
-            "post": _operation("validateRule", "Check a rule without keeping it.", _ok("The verdict.", "Verdict"), (408, 413), rule)
+            "post": _operation(
+                "validateRule", "Check a rule without keeping it.", _ok("The verdict.", "Verdict"), (408, 413), _json("Anything")
+            )
         },
         "/api/v1/rules/dry-run": {
             "post": _operation(

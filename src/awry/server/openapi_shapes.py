@@ -166,15 +166,13 @@ _DRY_RUN = {
 }
 _ROW = _object({"series": TEXT, "time": _TIME_IN, "value": _maybe(NUMBER)})
 _COLUMNS = _object({"series": {"anyOf": [_list(TEXT), TEXT]}, "time": _list(_TIME_IN), "value": COLUMN})
-_VALUES = ("time", "value", "expected", "low", "high", "raw", "score", "segment")
+_VALUES = ("value", "expected", "low", "high", "raw", "score", "segment")
 
 SCHEMAS: Json = {
     "Error": _object({"error": _object({"code": TEXT, "message": TEXT, "hint": TEXT})}),
     "SamplesIn": {"anyOf": [_object({"samples": _list(_ROW)}), _COLUMNS]},
     "Accepted": _object({"accepted": COUNT, "refused": _list(_object({"index": COUNT, "reason": TEXT}))}),
-    "Samples": _object(
-        {"series": TEXT, **{name: _list(MS) if name == "time" else COLUMN for name in _VALUES}, "part": _list(TEXT)}
-    ),
+    "Samples": _object({"series": TEXT, "time": _list(MS), **dict.fromkeys(_VALUES, COLUMN), "part": _list(TEXT)}),
     "SeriesPage": _object({"series": _list(_object(_SERIES)), "next": MARK}),
     "Deleted": _object({"deleted": FLAG, "count": COUNT, "series": _list(TEXT), "more": FLAG}),
     "Incidents": _object({"incidents": _list(_object(_INCIDENT)), "next": MARK}),

@@ -60,7 +60,12 @@ def read_rule(
     try:
         return check_rule(msgspec.convert(dict(body), RuleBody), origin, notifiers)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"cannot read the rule: {error}", hint=f"a rule has the fields {', '.join(RULE_FIELDS)}") from error
+        raise unreadable(error) from error
+
+
+def unreadable(error: msgspec.ValidationError) -> InvalidInput:
+    """The refusal of something that has not the fields of a rule."""
+    return InvalidInput(f"cannot read the rule: {error}", hint=f"a rule has the fields {', '.join(RULE_FIELDS)}")
 
 
 def check_rule(body: RuleBody, origin: Literal["default", "config", "api"], notifiers: frozenset[str] | None = None) -> Rule:

@@ -61,8 +61,10 @@ def time_of(name: str, value: int | str) -> int:
         digits = value.strip()
         if digits.isascii() and digits.isdecimal() and len(digits) <= 15:
             value = int(digits)
+        elif "-" in digits[1:]:
+            value = parse_time(digits)
         else:
-            value = parse_time(value)
+            raise InvalidInput(f"cannot use {name}={digits[:40]!r}", hint="write Unix milliseconds or RFC 3339")
     if not 0 <= value <= MAX_TIME_MS:
         raise InvalidInput(f"cannot use {name}={value}: not between the years 1970 and 9999", hint="times are Unix milliseconds")
     return value

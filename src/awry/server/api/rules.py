@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from starlette.requests import Request
@@ -15,8 +15,8 @@ from awry.engine.commands import DeleteRule, PutRule
 from awry.server.api.params import resource
 from awry.server.body import SMALL_BODY, read_body, read_json
 from awry.server.dry_run import MAX_DAYS, dry_run
-from awry.server.problems import Refused, reply
-from awry.server.rule_shape import RuleBody, check_rule, show_rule
+from awry.server.problems import reply
+from awry.server.rule_shape import RuleBody, check_rule, read_rule, show_rule, unreadable
 
 if TYPE_CHECKING:
     from awry.server.app import App
@@ -45,11 +45,17 @@ def routes(app: App) -> list[BaseRoute]:
         if rule is not None and rule.origin == "config":
             raise Conflict(f"cannot change the rule {name!r}: it stands in the config file", hint="change it there and restart")
 
+    notifiers = frozenset([*(spec.name for spec in app.config.notifiers), *app.options.notifiers])
+
     def checked(body: RuleBody) -> Rule:
-        return check_rule(body, "api", frozenset(spec.name for spec in app.config.notifiers))
+        return check_rule(body, "api", notifiers)
 
     async def body_of(request: Request) -> RuleBody:
-        return read_json(await read_body(request, app.config.limits, SMALL_BODY), RuleBody)
+        body = read_json(await read_body(request, app.config.limits, SMALL_BODY), dict[str, Any])
+        try:
+            return msgspec.convert(body, RuleBody)
+        except msgspec.ValidationError as error:
+            raise unreadable(error) from error
 
     async def get(_: Request) -> Response:
         return reply({"rules": [show_rule(r) for r in app.engine.snapshot.rules]})
@@ -86,10 +92,9 @@ def routes(app: App) -> list[BaseRoute]:
         return Response(status_code=204)
 
     async def validate(request: Request) -> Response:
+        body = read_json(await read_body(request, app.config.limits, SMALL_BODY), dict[str, Any])
         try:
-            rule = checked(await body_of(request))
-        except Refused:
-            raise
+            rule = read_rule(body, "api", notifiers)
         except InvalidInput as error:
             return reply(
                 {"valid": False, "error": {"code": error.code, "message": error.message, "hint": error.hint}, "rule": None}
