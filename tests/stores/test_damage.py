@@ -158,7 +158,7 @@ import sys
 sys.path.insert(0, {root!r})
 from awry.stores import open_store
 from tests.stores.ticks import tick_of
-store = open_store({path!r}, seal_samples=2000, slice_ms=0)
+store = open_store({path!r}, seal_samples=2000, seal_rows_each=0, slice_ms=0)
 seq = store.recover().last_seq
 while True:
     seq += 1

@@ -64,7 +64,7 @@ def test_commit_can_be_repeated(target: str, opened: Opener, point: str, error: 
 @pytest.mark.parametrize("crash", [True, False], ids=["crash", "error"])
 def test_upkeep_leaves_each_sample_once(tmp_path: Path, point: str, visit: int, crash: bool) -> None:
     """A crash, or an error, in the midst of upkeep loses and doubles nothing; the next upkeep finishes the work."""
-    options = StoreOptions(seal_samples=1, slice_ms=0, journal_keep_ms=0, merge_rows=1000, retention_ms=24 * HOUR)
+    options = StoreOptions(seal_samples=1, seal_rows_each=0, slice_ms=0, journal_keep_ms=0, merge_rows=1000, retention_ms=24 * HOUR)
     ticks = [tick_of(seq) for seq in range(1, 25)]
     trap = Trap(point, CrashError() if crash else OSError(errno.EIO, "Input/output error"), visit)
     store, done = SqlStore(tmp_path, options, fault=trap), 0
@@ -120,7 +120,7 @@ def test_save_is_all_or_nothing(tmp_path: Path, opened: Opener) -> None:
 
 def test_readers_see_every_committed_sample(tmp_path: Path, opened: Opener) -> None:
     """While the writer commits, seals and merges, a reader in another thread never misses or repeats a committed sample."""
-    store = opened(tmp_path, seal_samples=500, slice_ms=0)
+    store = opened(tmp_path, seal_samples=500, seal_rows_each=0, slice_ms=0)
     ticks = [tick_of(seq, 120) for seq in range(1, 61)]
     committed, wrong, over = [0], [], threading.Event()
 

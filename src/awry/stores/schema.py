@@ -57,7 +57,7 @@ chunks = Table(
     Index("chunks_series", "grp", "stop", "start"),
     Index("chunks_age", "stop"),
     Index("chunks_small", "sample_rows", "grp", "size"),
-    comment="sealed history: samples of 100 neighbouring slots; start, stop: first and last time in it",
+    comment="sealed history: samples of GROUP_SLOTS neighbouring slots; start, stop: first and last time in it",
     **_OPTIONS,
 )
 

@@ -1,4 +1,4 @@
-"""Moves the head's samples into chunks by groups of 100 slots, in small slices beside the hot path.
+"""Moves the head's samples into chunks by groups of GROUP_SLOTS slots, in small slices beside the hot path.
 
 A round takes all samples up to one seq, in order of (slot, time). Each slice is one transaction that inserts chunks and moves a
 cursor (seq, slot, time) kept in `meta`; a crash anywhere leaves each sample either before the cursor, in a chunk, or after it, in
@@ -22,7 +22,7 @@ from awry.stores.pack import pack_chunk
 from awry.stores.schema import chunks, meta
 from awry.stores.state import State
 
-_PIECE_ROWS = 20_000  # most samples of a chunk: what packs within a slice
+_PIECE_ROWS = 5_000  # most samples of a chunk: what packs within a slice
 
 
 class Sealer:
@@ -51,9 +51,10 @@ class Sealer:
 
     def due(self, now_ms: int) -> bool:
         """Enough samples wait, or for long enough."""
-        head = self._state.head
-        old = head.since is not None and now_ms - head.since >= self._options.seal_age_ms
-        return len(head) >= self._options.seal_samples or old
+        head, options = self._state.head, self._options
+        many = max(options.seal_samples, options.seal_rows_each * self._state.slots)
+        old = head.since is not None and now_ms - head.since >= options.seal_age_ms
+        return len(head) >= many or old
 
     def begin(self) -> None:
         """Start a round over all samples of the head."""

@@ -70,6 +70,7 @@ class SqlStore:
             if tick.seq > self._state.last_seq:
                 self._state.head.append(tick.batch, tick.scored, tick.time)
                 self._state.last_seq = tick.seq
+                self._state.slots += len(tick.series)
                 self._state.gone.update(dict.fromkeys(tick.deleted, 1))
 
     def save(self, blocks: Sequence[Block]) -> None:

@@ -45,6 +45,7 @@ class State:
     """Deleted slots: 1 while chunks still hold samples of it, 2 afterwards."""
     blocks: dict[tuple[str, int], int] = field(default_factory=dict)
     """Checkpoint block -> its seq."""
+    slots: int = 0
     chunk_rows: int = 0
     chunk_bytes: int = 0
     chunk_count: int = 0
@@ -66,6 +67,7 @@ def load_state(connection: Connection) -> State:
     first = checkpoints.c.part == 0
     for name, block, seq in connection.execute(select(checkpoints.c.name, checkpoints.c.block, checkpoints.c.seq).where(first)):
         state.blocks[name, block] = seq
+    state.slots = int(connection.execute(select(func.count()).select_from(series)).scalar() or 0)
     count_chunks(state, connection)
     _fill(state, connection, Cursor(values.get("round_seq", 0), values.get("round_slot", -1), values.get("round_time", 0)))
     return state
