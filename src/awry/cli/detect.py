@@ -176,12 +176,18 @@ def _row(table: Table, scored: Scored, episodes: Episodes, k: int) -> dict[str, 
 def _print(anomalies: list[dict[str, Any]], limit: int, interval_ms: int) -> None:
     """A table: drawn for a terminal, tab-separated for a pipe."""
     shown = anomalies[: limit or None]
-    head = ("series", "from", "to", "score", "value", "expected", "spoke")
+    head = ("series", "from", "to", "worst at", "score", "value", "expected", "spoke")
     rows = [
-        (a["series"], _when(a["start"], interval_ms), _when(a["end"], interval_ms), f"{a['score']:.2f}", _text(a["value"]),
-         f"{_text(a['low'])} to {_text(a['high'])}", a["part"])
+        (
+            "".join(c if c.isprintable() else "\ufffd" for c in a["series"]),  # a name may hold tabs or a terminal's control codes
+            *(_when(a[moment], interval_ms) for moment in ("start", "end", "time")),
+            f"{a['score']:.2f}",
+            _text(a["value"]),
+            f"{_text(a['low'])} to {_text(a['high'])}",
+            a["part"],
+        )
         for a in shown
-    ]  # fmt: skip
+    ]
     if not sys.stdout.isatty():
         for row in [head, *rows] if rows else []:
             print("\t".join(row))

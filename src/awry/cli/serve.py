@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from pathlib import Path
 
 
@@ -43,15 +44,29 @@ def start(args: argparse.Namespace, *, demo: bool = False) -> int:
     compile_kernels()
     from awry.server.run import serve
 
-    return serve(config, demo=demo)
+    return serve(config, demo=demo, ready=lambda server: _say(f"open {server.url} in a browser; Ctrl-C ends it"))
 
 
 def compile_kernels() -> None:
-    """Compile the kernels on first start, with a line that says so; later starts find them in their cache."""
+    """Compile the kernels on first start, with lines that say so; later starts find them in their cache and say nothing."""
     from awry.detection.warm import compile_kernels as compile_all
 
-    compile_all(_progress)
+    timers: list[threading.Timer] = []
+
+    def progress(message: str) -> None:
+        # only what takes long is worth a line
+        timers.append(threading.Timer(1.0, _say, [f"compiling, this once: {message}"]))
+        timers[-1].daemon = True
+        timers[-1].start()
+        for timer in timers[:-1]:
+            timer.cancel()
+
+    try:
+        compile_all(progress)
+    finally:
+        for timer in timers:
+            timer.cancel()
 
 
-def _progress(message: str) -> None:
+def _say(message: str) -> None:
     print(f"awry: {message}", file=sys.stderr, flush=True)

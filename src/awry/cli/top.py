@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show the table until interrupted, or once."""
     console = Console()
+    if not console.is_terminal:  # a pipe has no width, and a cut key is of no use to a script
+        console = Console(width=200)
     rows = args.rows or max(5, min(50, console.height - 6))
     with Client(args.url, read_token(args)) as client:
         if args.once:
@@ -73,7 +75,7 @@ def table(series: list[dict[str, Any]], incidents: list[dict[str, Any]], url: st
     shown = Table(
         title=f"awry top  {url}  {now}  {count}", caption=Text(caption), title_justify="left", caption_justify="left", expand=True
     )
-    shown.add_column("score", width=14, no_wrap=True)
+    shown.add_column("score", width=13, no_wrap=True)
     shown.add_column("series", ratio=1, overflow="ellipsis", no_wrap=True)
     shown.add_column("value", justify="right", no_wrap=True)
     shown.add_column("expected", justify="right", no_wrap=True)
