@@ -1,4 +1,4 @@
-"""How fast the doors decode, beside the plain Python way on the same bytes: `python benchmarks/decode.py [--json]`.
+"""How fast the doors decode, beside the plain Python way on the same bytes: `python -m benchmarks.decode [--json]`.
 
 Every figure is the best of several rounds on one core, looking up of series included; the ratio to Python is what travels
 between machines.
@@ -9,21 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import cramjam
 import msgspec
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from awry.core.series_table import SeriesTable
+from awry.core.series_table import SeriesLimits, SeriesTable
 from awry.formats.graphite import SLACK, decode_lines
 from awry.formats.json_samples import decode_json_samples
 from awry.formats.remote_write import decode_remote_write
+from benchmarks.machine import machine
 from tests.formats.prometheus_schema import V1, request_v1, request_v2
 
 ROUNDS = 7
@@ -47,7 +44,7 @@ def graphite(series: int, value: Callable[[random.Random], str]) -> tuple[float,
     body = "".join(f"{names[rng.randrange(series)]} {value(rng)} 1443197361\n" for _ in range(count)).encode()
     data = np.zeros(len(body) + SLACK, np.uint8)
     data[: len(body)] = np.frombuffer(body, np.uint8)
-    table = SeriesTable()
+    table = SeriesTable(SeriesLimits(total=series, new_per_minute=series))
     for name in names:
         table.intern_raw("graphite", name.encode(), name)
     known = {name.encode(): i for i, name in enumerate(names)}
@@ -121,7 +118,8 @@ def main() -> None:
     columns, plain, python = json_bodies()
     rows += [("JSON columns", columns, python), ("JSON rows", plain, python)]
     if arguments.json:
-        print(json.dumps({title: {"awry": ours, "python": theirs} for title, ours, theirs in rows}))
+        figures = {title: {"awry": round(ours, 2), "python": round(theirs, 2)} for title, ours, theirs in rows}
+        print(json.dumps({"machine": machine(), "millions_of_samples_per_second": figures}, indent=1))
         return
     print(f"{'M samples/s':34} {'awry':>8} {'python':>8} {'ratio':>7}")
     for title, ours, theirs in rows:

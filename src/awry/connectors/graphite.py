@@ -162,6 +162,11 @@ class _TcpState:
         """Whether nobody is read for now."""
         return self._paused
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the door is closed."""
+        return self._socket is None
+
 
 class _Connection(asyncio.BufferedProtocol):
     """One sender: its unfinished line, and since when it has been quiet."""
@@ -175,6 +180,9 @@ class _Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        if self._state.stopped:  # left while this one was being accepted
+            self._transport.abort()
+            return
         self._state.open[self] = None
         if self._state.paused:
             self.pause()

@@ -130,11 +130,13 @@ def _blob(
         used = _put_size(out, used + 1, inner)
         out[used] = 10
         used = _put_size(out, used + 1, size)
-        out[used : used + size] = data[name:name_to]
+        for k in range(size):
+            out[used + k] = data[name + k]
         used += size
         out[used] = 18
         used = _put_size(out, used + 1, value_size)
-        out[used : used + value_size] = data[value:value_to]
+        for k in range(value_size):
+            out[used + k] = data[value + k]
         used += value_size
     return used
 
