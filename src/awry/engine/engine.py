@@ -220,6 +220,10 @@ class Engine:
         while True:
             taken, marks, done = self._intake.take(self.settings.tick_samples, TIMER_SECONDS / 4)
             if done:
+                if marks:  # what notifiers delivered last must not be delivered again
+                    tick = self._pipeline.timers(self._tick_time(), marks)
+                    if tick is not None:
+                        self._writer.put(Work(tick))
                 break
             if taken:
                 self._decide(taken, marks)
