@@ -164,13 +164,19 @@ _DRY_RUN = {
     "threshold_high": _maybe(NUMBER),
     "examples": _list(_object({"start": MS, "end": _maybe(MS), "score": NUMBER, "title": TEXT})),
 }
-_ROW = _object({"series": TEXT, "time": _TIME_IN, "value": _maybe(NUMBER)})
-_COLUMNS = _object({"series": {"anyOf": [_list(TEXT), TEXT]}, "time": _list(_TIME_IN), "value": COLUMN})
+_ANY_ROW: Json = {"description": "A row that does not fit is refused by itself, with its index and a reason."}
+_COLUMNS = _object({"series": {"anyOf": [_list(_ANY_ROW), TEXT]}, "time": _list(_ANY_ROW), "value": _list(_ANY_ROW)})
 _VALUES = ("value", "expected", "low", "high", "raw", "score", "segment")
 
 SCHEMAS: Json = {
     "Error": _object({"error": _object({"code": TEXT, "message": TEXT, "hint": TEXT})}),
-    "SamplesIn": {"anyOf": [_object({"samples": _list(_ROW)}), _COLUMNS]},
+    "SamplesIn": {
+        "anyOf": [
+            _object({"samples": _list(_ANY_ROW)}),
+            _object({"series": _ANY_ROW, "time": _ANY_ROW, "value": _ANY_ROW}),
+            _COLUMNS,
+        ]
+    },
     "Accepted": _object({"accepted": COUNT, "refused": _list(_object({"index": COUNT, "reason": TEXT}))}),
     "Samples": _object({"series": TEXT, "time": _list(MS), **dict.fromkeys(_VALUES, COLUMN), "part": _list(TEXT)}),
     "SeriesPage": _object({"series": _list(_object(_SERIES)), "next": MARK}),
