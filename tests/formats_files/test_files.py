@@ -97,6 +97,27 @@ def test_a_bad_cell_far_down_costs_one_sample():
     assert (5001, {"bad_value": 1}) == ((table := read(text)).batch.time.size, table.refused)
 
 
+def test_a_bad_line_of_json_costs_one_line():
+    """Lines that are no JSON are counted, cells of another type refused."""
+    lines = [
+        '{"series": "a", "time": 1, "value": 1.25}',
+        "{bad",
+        '{"series": "a", "time": 2, "value": "x"}',
+        '{"time": "3", "series": "a"}',
+    ]
+    table = read("\n".join(lines))
+    assert [1000, 3000] == table.batch.time.tolist()
+    np.testing.assert_array_equal([1.25, np.nan], table.batch.value)
+    assert {"malformed": 1, "bad_value": 1} == table.refused
+
+
+def test_short_long_and_half_quoted_rows_of_csv():
+    """A missing cell is no observation, one too many is left out, a lone quote spoils its own row."""
+    table = read('time,value\n1,2\n3\n4,5,6\n"7,8\n9,10\n')
+    assert [1000, 3000, 4000, 9000] == table.batch.time.tolist()
+    assert {"bad_time": 1} == table.refused
+
+
 def test_unsorted_rows_are_sorted_and_the_first_of_equals_stays():
     """Order and duplicates, per series."""
     table = read("series,time,value\na,3,3\na,1,1\nb,1,9\na,3,4\n")
@@ -137,6 +158,7 @@ def test_kinds_of_text_files(text):
         (b"PAR1 and nothing", "cannot read x.csv"),
         (b"\x1f\x8b\x08cut", "cannot read x.csv"),
         (b"a,b\n1,2\n", "no time column"),
+        (b"date,x\n01/02/2024,5\n", "no time column"),
         (b"time,host\n1,web\n", "column of numbers"),
         (b"{not json}\n", "cannot read x.csv"),
     ],

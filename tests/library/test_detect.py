@@ -89,6 +89,32 @@ def test_times_come_back_as_they_came():
     )
 
 
+STAMPS = pd.to_datetime(SECONDS, unit="s")
+
+
+@pytest.mark.parametrize(
+    ("frame", "keys", "rows"),
+    [
+        (pd.DataFrame(np.column_stack([VALUE, VALUE]), index=STAMPS), ["0", "1"], 2 * N),
+        (pd.DataFrame({"time": SECONDS, "host": ["a", None] * (N // 2), "value": VALUE}), ['value{host="a"}', "value"], N),
+        (
+            pd.DataFrame({"time": SECONDS, "host": pd.Categorical(["a", "b"] * (N // 2)), "y": VALUE}),
+            ['value{host="a"}', 'value{host="b"}'],
+            N,
+        ),
+        (pd.DataFrame({"time": [pd.NaT, *STAMPS[1:]], "load": VALUE}), ["load"], N - 1),
+        (pd.DataFrame({"time": SECONDS, "load": pd.array([1, None] * (N // 2), dtype="Int64")}), ["load"], N),
+        (pl.DataFrame({"time": SECONDS, "up": VALUE > 0}), ["up"], N),
+        (pl.DataFrame({"time": np.where(VALUE > 8, np.nan, SECONDS), "load": VALUE}), ["load"], N - (VALUE > 8).sum()),
+    ],
+    ids=["number-names", "missing-label", "categories", "NaT", "Int64", "bool", "NaN-time"],
+)
+def test_columns_of_all_types(frame, keys, rows):
+    """What people have in their frames."""
+    out = awry.detect(frame)
+    assert (keys, rows) == (list(dict.fromkeys(out["series"])), len(out))
+
+
 def test_missing_scores_are_null_in_polars():
     """A comparison leaves the warm-up out; NaN would count as the greatest number."""
     out = awry.detect(pl.DataFrame({"time": SECONDS, "load": VALUE}))
@@ -132,6 +158,7 @@ def test_order_of_rows_does_not_matter(plain):
         ({"time": SECONDS, "load": VALUE}, {"time": "when"}, "when"),
         ("cpu.csv", {"interval": 60}, "cannot read a str"),
         (np.zeros((2, 2, 2)), {"interval": 60}, "3 dimensions"),
+        (pd.DataFrame(np.zeros((2, 3)), columns=["time", "a", "a"]), {}, "unique"),
         ({"time": [1, 2], "host": ["a", "b"]}, {}, "column of numbers"),
     ],
 )

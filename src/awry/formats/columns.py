@@ -77,7 +77,7 @@ def read_columns(
     if times is None and interval_ms is None:
         raise InvalidInput(
             f"cannot tell when the samples were taken: no time column among {_some(frame.columns)}",
-            hint="name the time column time or timestamp, or give the interval between rows (60s)",
+            hint=_time_hint(frame),
         )
     notes = [f"time is column {time_name!r}, read as {times.how}" if times else f"no time column: rows are {interval_ms} ms apart"]
     rest = [c for c in frame.columns if c != time_name]
@@ -98,6 +98,13 @@ def read_columns(
     if rows == 0:
         notes.append("it has no rows")
     return _clean(keys, slot, time, value, bad, notes, 0 if times else interval_ms or 0)
+
+
+def _time_hint(frame: pl.DataFrame) -> str:
+    strange = next((c for c in frame.columns if c.lower() in TIME_NAMES), "")
+    if strange:
+        return f"the column {strange!r} is neither Unix seconds or milliseconds nor ISO 8601 like 2024-01-31 18:00:00"
+    return "name the time column time or timestamp, or give the interval between rows (60s)"
 
 
 def _find_time(frame: pl.DataFrame, wanted: str) -> tuple[str, ReadTimes | None]:
@@ -144,7 +151,7 @@ def _is_number(column: pl.Series) -> bool:
 def _roles(frame: pl.DataFrame, rest: list[str], series: str, wanted: str) -> tuple[list[str], list[str], list[str]]:
     """Columns of values, of labels, and the others."""
     rest = [c for c in rest if c != series]
-    numbers = [c for c in rest if c == wanted or _is_number(frame[c])]
+    numbers = [c for c in rest if c == wanted or c.lower() == "value" or _is_number(frame[c])]
     labels = [c for c in rest if c not in numbers and frame[c].dtype in (pl.String, pl.Categorical, pl.Enum)]
     value = wanted or _named(numbers, VALUE_NAMES)
     chosen = [value] if value else numbers

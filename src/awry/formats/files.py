@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from awry.core.errors import InvalidInput, TooLarge
@@ -16,6 +18,7 @@ from awry.formats.columns import Choice, Table, read_columns
 MOST_BYTES = 16 * 1024**3
 """Largest file read, unpacked."""
 _HINT = "files may be CSV, TSV, Parquet or JSON lines, gzip-compressed or not"
+_LINE = msgspec.json.Decoder(dict[str, Any])
 _SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -35,9 +38,10 @@ def read_bytes(data: bytes, *, name: str, choice: Choice | None = None, interval
     try:
         if data[:2] == b"\x1f\x8b":
             data = _gunzip(data)
-        frame = _frame(data)
+        frame, malformed = _frame(data)
         key = Path(name).name.split(".")[0] or "value"
-        return read_columns(frame, choice=choice, interval_ms=interval_ms, name=key)
+        table = read_columns(frame, choice=choice, interval_ms=interval_ms, name=key)
+        return replace(table, refused={"malformed": malformed} | table.refused) if malformed else table
     except InvalidInput as error:
         raise type(error)(f"cannot read {name}: {error.message}", hint=error.hint or _HINT) from error
     except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error, ValueError) as error:
@@ -52,9 +56,10 @@ def _gunzip(data: bytes) -> bytes:
     return out
 
 
-def _frame(data: bytes) -> pl.DataFrame:
+def _frame(data: bytes) -> tuple[pl.DataFrame, int]:
+    """The file as a frame, and how many of its lines could not be read."""
     if data[:4] == b"PAR1":
-        return pl.read_parquet(io.BytesIO(data))
+        return pl.read_parquet(io.BytesIO(data)), 0
     head = data[:65536].lstrip(b"\xef\xbb\xbf")
     if not head.strip():
         raise InvalidInput("it is empty")
@@ -62,16 +67,33 @@ def _frame(data: bytes) -> pl.DataFrame:
         raise InvalidInput("it is binary, but not Parquet")
     if head.lstrip()[:1] in (b"{", b"["):
         return _json(data)
-    return _csv(data, head)
+    return _csv(data, head), 0
 
 
-def _json(data: bytes) -> pl.DataFrame:
+def _json(data: bytes) -> tuple[pl.DataFrame, int]:
     if data.lstrip()[:1] == b"[":
-        return pl.read_json(io.BytesIO(data), infer_schema_length=None)
+        return pl.read_json(io.BytesIO(data), infer_schema_length=None), 0
     try:
-        return pl.read_ndjson(io.BytesIO(data))
+        return pl.read_ndjson(io.BytesIO(data)), 0
     except pl.exceptions.PolarsError:
-        return pl.read_ndjson(io.BytesIO(data), infer_schema_length=None, ignore_errors=True)
+        return _json_lines(data)
+
+
+def _json_lines(data: bytes) -> tuple[pl.DataFrame, int]:
+    """Line by line, as text, for a file with lines that are not JSON or cells of several types; counts the former."""
+    rows, malformed = [], 0
+    for line in data.splitlines():
+        if not line.strip():
+            continue
+        try:
+            rows.append(_LINE.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            malformed += 1
+    if not rows:
+        raise InvalidInput("none of its lines is a JSON object")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = {name: [None if (cell := row.get(name)) is None else str(cell) for row in rows] for name in names}
+    return pl.DataFrame(cells, schema=dict.fromkeys(names, pl.String)), malformed
 
 
 def _csv(data: bytes, head: bytes) -> pl.DataFrame:
@@ -79,11 +101,16 @@ def _csv(data: bytes, head: bytes) -> pl.DataFrame:
     separator = max(_SEPARATORS, key=first.count)
     header = not all(_is_cell(cell) for cell in first.strip().split(separator))
     options: dict[str, Any] = {"separator": separator, "has_header": header}
-    try:
-        frame = pl.read_csv(io.BytesIO(data), infer_schema_length=2000, **options)
-    except pl.exceptions.PolarsError:  # a cell that does not fit its column: read as text, and refuse that cell only
-        options |= {"infer_schema": False, "truncate_ragged_lines": True, "encoding": "utf8-lossy"}
-        frame = pl.read_csv(io.BytesIO(data), **options)
+    text = {"infer_schema": False, "truncate_ragged_lines": True, "encoding": "utf8-lossy"}
+    # Where a cell does not fit its column, all is read as text, so that this cell alone is refused; the same for a lone quote.
+    for attempt in ({"infer_schema_length": 2000}, text, text | {"quote_char": None}):
+        try:
+            frame = pl.read_csv(io.BytesIO(data), **options, **attempt)
+            break
+        except pl.exceptions.PolarsError as error:
+            failure = error
+    else:
+        raise failure
     return frame if header else _named(frame)
 
 

@@ -30,7 +30,10 @@ class Read:
 
 def read_any(data: Any, *, time: Any, choice: Choice, interval_ms: int | None) -> Read:
     """Samples of anything `awry.detect` takes. Raises InvalidInput."""
-    given = nw.from_native(data, pass_through=True, allow_series=True)
+    try:
+        given = nw.from_native(data, pass_through=True, allow_series=True)
+    except nw.exceptions.NarwhalsError as error:
+        raise InvalidInput(f"cannot read the table: {str(error).splitlines()[0][:200]}", hint=_HINT) from error
     namespace = None
     if isinstance(given, nw.LazyFrame):
         given = given.collect()
@@ -64,9 +67,19 @@ def _polars(frame: nw.DataFrame[Any], time: Any) -> pl.DataFrame:
     index = nw.maybe_get_index(frame)
     if index is not None and time is None and not any(str(c).lower() in TIME_NAMES for c in frame.columns) and _is_stamps(index):
         columns[str(getattr(index, "name", None) or _TIME)] = index
-    for name in frame.columns:
-        columns[str(name)] = frame[name].to_numpy() if frame[name].dtype.is_numeric() else frame[name].to_list()
+    for column in frame.iter_columns():
+        columns[str(column.name)] = _plain(column)
     return _columns(columns, None if isinstance(time, str) else time)
+
+
+def _plain(column: nw.Series[Any]) -> Any:
+    """A column as an array; other things than numbers and pandas' time stamps as a list with None for missing ones."""
+    if column.dtype.is_numeric():
+        return column.to_numpy()
+    native = column.to_native()
+    if isinstance(column.dtype, nw.Datetime) and hasattr(native, "array"):
+        return native.array
+    return [None if cell != cell else cell for cell in column.to_list()]
 
 
 def _is_stamps(index: Any) -> bool:
