@@ -127,6 +127,23 @@ def test_deleted_rule_and_series_let_go() -> None:
         assert [c.kind for c in tick.changes] == ["resolved"]
 
 
+def test_cut_of_the_stream_does_not_change_incidents() -> None:
+    """One large batch or one batch a row: series fire and come back at the same times."""
+    rows = [[1.0, 2.0]] * 40 + [[20.0, 2.0]] + [[1.0, 2.0]] * 5 + [[30.0, 30.0]] * 2 + [[1.0, 2.0]] * 5
+    keys, spans = ["a", "b"], []
+    for size in (1, 7, len(rows)):
+        pipeline, ended = make(keys), set[tuple[str, int, int]]()
+        for i in range(0, len(rows), size):
+            part = rows[i : i + size]
+            times = [T0 + (i + k) * STEP for k in range(len(part)) for _ in keys]
+            batch = Batch.of([0, 1] * len(part), times, [v for row in part for v in row])
+            tick, _ = pipeline.step(times[-1], batch, [PutRule(RULE)] if i == 0 else [])
+            ended |= {(s.key, s.start, s.end) for x in tick.incidents for s in x.series if s.end}
+        spans.append(ended)
+    assert spans[0]
+    assert spans == [spans[0]] * 3
+
+
 def _stream(seed: int = 3) -> list[list[float]]:
     rng = np.random.default_rng(seed)
     values = rng.normal(5, 1, (120, 3)) + 15 * (rng.random((120, 3)) < 0.03)

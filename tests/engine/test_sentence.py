@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from awry.core.incident import IncidentSeries
 from awry.core.rule import Rule
+from awry.detection.calibration import FLOOR_P
 from awry.engine.sentence import number, span, title
 from awry.engine.threshold import rule_threshold
 
@@ -58,9 +61,9 @@ def test_span_of_equal_ends_is_one_number() -> None:
     assert span(3.0, 3.0) == "3"
 
 
-@pytest.mark.parametrize(("interval", "score"), [(300_000, 0.3937), (3_600_000, 0.2857), (60_000, 0.4)])
+@pytest.mark.parametrize(("interval", "score"), [(300_000, 0.3937), (3_600_000, 0.2857), (1_000, -math.log10(FLOOR_P) / 10)])
 def test_budget_becomes_threshold(interval: int, score: float) -> None:
     """p = interval / 30 d, floored at the smallest p that calibration keeps."""
     threshold, why = rule_threshold(Rule(name="r", budget="1 per 30d"), interval)
-    assert round(threshold, 4) == score
-    assert ("calibration" in why) == (interval == 60_000)
+    assert threshold == pytest.approx(score, abs=1e-4)
+    assert ("calibration" in why) == (interval == 1_000)

@@ -29,7 +29,7 @@ class Open:
     members: dict[str, IncidentSeries] = field(default_factory=dict)
     """By "slot/cause"; a series that fires again while the incident is open goes on where it was."""
     told: int = 0
-    """Tick of the last change that was made, Unix ms."""
+    """Tick of the last change that was made, Unix ms; 0: nobody knows of it yet."""
     grown: bool = False
     """Members joined since then."""
     muted: str = ""
@@ -50,26 +50,21 @@ class IncidentStage:
     ) -> tuple[list[Incident], list[Change]]:
         """Incidents as they stand after these events (changed ones only), and the changes to tell people."""
         touched: dict[str, Open] = {}
-        born: set[str] = set()
-        for event in events:
-            if event.kind == "fired":
-                found = self._home(event, rules[event.rule], keys)
-                if found.incident.id not in self.open:
-                    self.open[found.incident.id] = found
-                    born.add(found.incident.id)
-                self._join(found, event, keys)
-                touched[found.incident.id] = found
-            else:
-                for found in self.open.values():
-                    if found.incident.rule == event.rule and self._update(found, event):
-                        touched[found.incident.id] = found
         changes: list[Change] = []
+        for event in sorted(events, key=lambda e: e.at):
+            if event.kind == "fired":
+                self._join(self._home(event, rules[event.rule], keys, touched), event, keys)
+                continue
+            for found in [o for o in self.open.values() if o.incident.rule == event.rule]:
+                if self._update(found, event):
+                    touched[found.incident.id] = found
+                    if all(s.end is not None for s in found.members.values()):
+                        changes += self._resolve(found, rules, now)
         for found in touched.values():
-            self._refresh(found, now)
-            if all(s.end is not None for s in found.members.values()):
-                changes += self._resolve(found, rules, born, now)
-            elif found.incident.id in born:
-                changes.append(self._tell("opened", found, rules, now))
+            if found.incident.id in self.open:
+                self._refresh(found, now)
+                if not found.told:
+                    changes.append(self._tell("opened", found, rules, now))
         changes += self.tick(rules, now)
         return [f.incident for f in touched.values()], changes
 
@@ -83,18 +78,21 @@ class IncidentStage:
                 changes.append(self._tell("updated", found, rules, now))
         return changes
 
-    def _home(self, event: Event, rule: Rule, keys: Sequence[str]) -> Open:
+    def _home(self, event: Event, rule: Rule, keys: Sequence[str], touched: dict[str, Open]) -> Open:
+        """The open incident that the event belongs to, or a new one; either way it is touched."""
         labels = dict(parse_key(keys[event.slot])[1])
         group = tuple(labels.get(name, "") for name in rule.group_by)
         for found in self.open.values():
             same = found.incident.rule == rule.name and found.group == group
             if same and found.incident.start - rule.together_ms <= event.time <= found.latest + rule.together_ms:
+                touched[found.incident.id] = found
                 return found
         id, self.next_incident = f"i{self.next_incident}", self.next_incident + 1
         incident = Incident(
             id=id, state="open", rule=rule.name, severity=rule.severity, start=event.time, end=None, score=0.0, title=""
         )
-        return Open(incident, group, event.time)
+        self.open[id] = touched[id] = Open(incident, group, event.time)
+        return touched[id]
 
     def _join(self, found: Open, event: Event, keys: Sequence[str]) -> None:
         identity = _identity(event)
@@ -124,10 +122,11 @@ class IncidentStage:
             updated=now,
         )
 
-    def _resolve(self, found: Open, rules: Mapping[str, Rule], born: set[str], now: int) -> list[Change]:
-        end = max(s.end or 0 for s in found.members.values())
+    def _resolve(self, found: Open, rules: Mapping[str, Rule], now: int) -> list[Change]:
+        self._refresh(found, now)
+        told = [] if found.told else [self._tell("opened", found, rules, now)]
         del self.open[found.incident.id]
-        told = [self._tell("opened", found, rules, now)] if found.incident.id in born else []
+        end = max(s.end or 0 for s in found.members.values())
         found.incident = replace(found.incident, state="resolved", end=end)
         return [*told, self._tell("resolved", found, rules, now)]
 

@@ -59,6 +59,8 @@ class Event:
     cause: Kind
     time: int
     """fired: the onset; worse: of the sample; resolved: the end."""
+    at: int
+    """Time of the sample (or tick) that decided it: events of a batch are taken in this order."""
     seen: Sighting | None = None
 
 
@@ -71,6 +73,7 @@ class RuleStage:
         self.worst: dict[tuple[str, int], Sighting] = {}
         self._parts = tuple(parts)
         self._held_slots: NDArray[np.uint16] = np.zeros(256, np.uint16)
+        self._hot: NDArray[np.bool_] = np.zeros(256, np.bool_)
         self._matching: dict[int, tuple[Rule, ...]] = {}
 
     def grow(self, slots: int) -> None:
@@ -79,6 +82,7 @@ class RuleStage:
             fresh = np.zeros(slots + slots // 2, np.uint16)
             fresh[: self._held_slots.shape[0]] = self._held_slots
             self._held_slots = fresh
+            self._hot = np.zeros(fresh.shape[0], np.bool_)
 
     def put(self, rule: Rule, keys: Sequence[str], now: int) -> list[Event]:
         """Add or replace a rule; what its former self held goes on unless the new one does not mean it."""
@@ -111,7 +115,10 @@ class RuleStage:
     def update(self, batch: Batch, scored: Scored, interval: NDArray[Any], keys: Sequence[str]) -> list[Event]:
         """Run the accepted rows of a tick through every rule. interval: by slot, ms."""
         near = scored.score >= LOWEST_THRESHOLD
-        rows = np.flatnonzero(near | (self._held_slots[batch.slot] > 0))
+        # A series that opens within this batch is held from there on: all of its rows are looked at.
+        self._hot[batch.slot[near]] = True
+        rows = np.flatnonzero(self._hot[batch.slot] | (self._held_slots[batch.slot] > 0))
+        self._hot[batch.slot[near]] = False
         events: list[Event] = []
         for i in rows.tolist():
             slot, time = int(batch.slot[i]), int(batch.time[i])
@@ -130,7 +137,7 @@ class RuleStage:
             if rule.absent and (rule.name, slot, "absent") not in self.held:
                 self._hold(Held(rule.name, slot, "absent", "firing", since, 0.0, 0.0, "it stopped sending"))
                 seen = Sighting(since, score, 0.0, None, None, None, None, "absent")
-                events.append(Event("fired", rule.name, slot, "absent", since, seen))
+                events.append(Event("fired", rule.name, slot, "absent", since, since, seen))
         return events
 
     def release_silent(self, slots: NDArray[np.bool_], last_time: NDArray[np.int64]) -> list[Event]:
@@ -163,11 +170,11 @@ class RuleStage:
             held.below = None
             if held.state == "pending" and time - held.since >= rule.for_ms:
                 held.state = "firing"
-                return [Event("fired", rule.name, slot, "score", held.since, self.worst[(rule.name, slot)])]
+                return [Event("fired", rule.name, slot, "score", held.since, time, self.worst[(rule.name, slot)])]
             return events
         held.below = held.below if held.below is not None else time
         if held.state == "pending" or time - held.below >= rule.keep_for_ms:
-            return events + self._release(held, held.below)
+            return events + self._release(held, held.below, time)
         return events
 
     def _witness(self, held: Held, time: int, i: int, batch: Batch, scored: Scored) -> list[Event]:
@@ -179,19 +186,21 @@ class RuleStage:
             _number(scored.low[i]), _number(scored.high[i]), self._parts[int(scored.part[i])],
         )  # fmt: skip
         self.worst[(held.rule, held.slot)] = seen
-        return [Event("worse", held.rule, held.slot, "score", time, seen)] if held.state == "firing" else []
+        return [Event("worse", held.rule, held.slot, "score", time, time, seen)] if held.state == "firing" else []
 
     def _hold(self, held: Held) -> None:
         self.held[(held.rule, held.slot, held.kind)] = held
         self.grow(held.slot + 1)
         self._held_slots[held.slot] += 1
 
-    def _release(self, held: Held, end: int) -> list[Event]:
+    def _release(self, held: Held, end: int, at: int | None = None) -> list[Event]:
         del self.held[(held.rule, held.slot, held.kind)]
         self._held_slots[held.slot] -= 1
         if held.kind == "score":
             self.worst.pop((held.rule, held.slot), None)
-        return [Event("resolved", held.rule, held.slot, held.kind, max(end, held.since))] if held.state == "firing" else []
+        if held.state == "pending":
+            return []
+        return [Event("resolved", held.rule, held.slot, held.kind, max(end, held.since), end if at is None else at)]
 
 
 def _number(value: np.floating[Any]) -> float | None:
