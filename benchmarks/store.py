@@ -49,9 +49,9 @@ def _f32(column: np.ndarray) -> Floats:
 
 def measure_store(folder: Path, series: int, count: int) -> dict[str, float]:
     """Commit every tick and do the upkeep that is due, as the engine does."""
-    store, spent, commits, slices = SqlStore(folder), 0.0, [], []
+    store, spent, cpu, commits, slices = SqlStore(folder), 0.0, 0.0, [], []
     for tick in ticks(series, count):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         store.commit([tick])
         commits.append(time.perf_counter() - began)
         more = True
@@ -60,6 +60,7 @@ def measure_store(folder: Path, series: int, count: int) -> dict[str, float]:
             more = store.upkeep(tick.time)
             slices.append(time.perf_counter() - part)
         spent += time.perf_counter() - began
+        cpu += time.process_time() - busy
         if tick.seq % 60 == 0:
             store.save([Block("scorer", 0, tick.seq, {})])
     rows = series * count
@@ -73,7 +74,11 @@ def measure_store(folder: Path, series: int, count: int) -> dict[str, float]:
     return {
         "rows": rows,
         "write_k_rows_per_s": round(rows / spent / 1e3, 1),
+        "write_k_rows_per_cpu_s": round(rows / cpu / 1e3, 1),
+        "commit_only_k_rows_per_s": round(rows / sum(commits) / 1e3, 1),
+        "commit_p50_ms": round(float(np.quantile(commits, 0.5)) * 1e3, 2),
         "commit_p99_ms": round(float(np.quantile(commits, 0.99)) * 1e3, 2),
+        "upkeep_p99_ms": round(float(np.quantile(slices, 0.99)) * 1e3, 1),
         "upkeep_worst_ms": round(max(slices) * 1e3, 1),
         "bytes_per_row_with_journal_and_wal": round(largest / rows, 2),
         "bytes_per_row_compacted": round(sizes["bytes_after"] / rows, 2),

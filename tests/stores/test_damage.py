@@ -146,6 +146,17 @@ def test_backup(tmp_path: Path, opened: Opener) -> None:
     assert "pg_dump" in caught.value.hint
 
 
+def test_where_a_path_leads(tmp_path: Path) -> None:
+    """A file is itself; a folder, there or not, with a dot in its name or not, holds awry.db; servers get their drivers."""
+    (tmp_path / "old").write_bytes(b"")
+    places = ["old", "data", "data.v2", "x.db"]
+    assert [str(tmp_path / p) for p in ("old", "data/awry.db", "data.v2/awry.db", "x.db")] == [
+        database_url(tmp_path / place).database for place in places
+    ]
+    assert "postgresql+psycopg" == database_url("postgresql://h/x").drivername
+    assert "mysql+pymysql" == database_url("mariadb://h/x").drivername
+
+
 @pytest.mark.parametrize("url", ["oracle://host/x", "://", "postgresql://host:port/x"])
 def test_urls_refused(url: str) -> None:
     """A URL that cannot be one of ours is a mistake in the settings."""

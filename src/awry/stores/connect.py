@@ -15,6 +15,7 @@ from awry.core.errors import InvalidConfig, StoreCorrupt, StoreError, StoreInUse
 from awry.stores.lock import FolderLock
 
 FILE_NAME = "awry.db"
+_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgres": "postgresql+psycopg",
@@ -27,7 +28,7 @@ _DAMAGED = ("malformed", "not a database", "unsupported file format")
 
 
 def database_url(target: str | Path) -> URL:
-    """URL of a database from a URL, a database file, or a data folder (which holds awry.db). Raises InvalidConfig."""
+    """URL of a database from a URL, a file (.db, .sqlite) or a data folder (which holds awry.db). Raises InvalidConfig."""
     if isinstance(target, str) and "://" in target:
         try:
             url = make_url(target)
@@ -40,7 +41,7 @@ def database_url(target: str | Path) -> URL:
             raise InvalidConfig(f"cannot use {name} as a store", hint="use sqlite, postgresql or mysql")
         return url.set(drivername=name)
     path = Path(target)
-    if path.is_dir() or path.suffix == "":
+    if not path.is_file() and path.suffix not in _SUFFIXES:
         path = path / FILE_NAME
     return URL.create("sqlite", database=str(path))
 

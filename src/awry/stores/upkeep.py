@@ -12,7 +12,7 @@ from awry.stores.rewrite import Rewriter
 from awry.stores.seal import Sealer
 from awry.stores.state import State, count_chunks
 
-_LOOK_EVERY_MS = 10_000  # between two looks for things to trim or expire, when the last found none
+_LOOK_EVERY_MS = 60_000  # between two looks for things to trim or expire, when the last found none
 
 
 class Upkeep:
