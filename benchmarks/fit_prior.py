@@ -87,7 +87,7 @@ def main() -> None:
     tallies = [tally_of(strengths(labelled(args.data, name))) for name in (*FOLDERS, "nab")]
     tallies.append(tally_of(strengths(synthetic("idle host", seed=77))))
     curve = fit(tallies)
-    about = "ln of episodes per sample at or above each edge of 48 bins of width 0.2; by age of the series (young, growing, grown) and head"
+    about = "ln of episodes per sample at or above each edge of 48 bins of width 0.2; by age (young, growing, grown) and head"
     table = {"default": {"about": about, "log_rate": np.round(curve, 3).tolist()}}
     args.out.write_text(json.dumps(table) + "\n")
     for age, name in enumerate(("young", "growing", "grown")):

@@ -57,7 +57,7 @@ def ar1(rng: np.random.Generator, rows: int, phi: float) -> NDArray[np.float64]:
 
 
 def idle_host(rng: np.random.Generator, rows: int, kind: int) -> NDArray[np.float64]:
-    """Ten-second figures of an idle machine: mostly nothing, timers, heavy-tailed bursts; kind: 0 disk, 1 network, 2 CPU, 3 load."""
+    """Ten-second figures of an idle machine: mostly nothing, timers, heavy bursts; kind: 0 disk, 1 network, 2 CPU, 3 load."""
     burst = rng.random(rows) < (0.08, 0.3, 0.05, 0.04)[kind]
     size = rng.pareto((1.1, 1.3, 1.8, 1.5)[kind], rows)
     timer = (np.arange(rows) + rng.integers(360)) % int(rng.choice([6, 30, 180, 360])) == 0

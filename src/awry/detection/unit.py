@@ -21,7 +21,7 @@ REACH = 100.0
 """Furthest distance from the mean, in standard deviations."""
 OUT_OF_RANGE = 32
 """Samples in a row after which a unit that does not fit is given up."""
-KNOWN = 32
+KNOWN = 2
 """Samples after which REACH applies."""
 
 

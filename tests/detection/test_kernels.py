@@ -1,0 +1,148 @@
+"""Each detection kernel against its slow, obvious twin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from awry.detection import state as at
+from awry.detection.absent import absent, learn_arrivals
+from awry.detection.calibration import BINS, WIDTH, episode_rate, onset, score_of
+from awry.detection.profile import bucket_of, learn_profile
+from awry.detection.records import record_group
+from awry.detection.shape import nearest, remember
+from awry.detection.start import start_strength
+from awry.detection.unit import power_below
+from tests import naive
+
+
+@pytest.mark.parametrize("size", [16, 40, 79, 80, 328])
+def test_nearest_window_is_the_nearest(size: int) -> None:
+    """The kernel finds the distance that trying every lag finds, near and far."""
+    ring = np.random.default_rng(size).normal(size=size).astype(np.float32)
+    wanted = naive.nearest([float(v) for v in ring])
+    assert wanted == pytest.approx(nearest(ring, np.empty(at.LAGS, np.float32)), rel=1e-5)
+
+
+def test_ring_holds_the_last_values_in_order() -> None:
+    """After any number of samples the ring ends with the last 328 of them."""
+    f, c = np.zeros(at.FLOATS, np.float32), np.zeros(at.COUNTERS, np.int32)
+    for i in range(2000):
+        remember(f, c, float(i))
+        known = min(i + 1, at.RING_KEEP)
+        end = at.RING + c[at.RING_END]
+        assert i == f[end - 1]
+        assert i + 1 - known == f[end - known]
+
+
+def test_records_surprise_as_defined() -> None:
+    """Blocks, medians, the five extremes and the surprise of 4,000 samples equal those of plain lists."""
+    rng = np.random.default_rng(3)
+    f, u, c = np.zeros(at.FLOATS, np.float32), np.zeros(at.AGES, np.uint16), np.zeros(at.COUNTERS, np.int32)
+    twin = naive.Blocks()
+    z = np.zeros(at.STREAMS, np.float32)
+    for i in range(4000):
+        z[0] = np.float32(rng.standard_t(3))
+        wanted = twin.surprise(float(z[0]))
+        got = record_group(f, u, c, z, 0, 0, 1)
+        twin.learn(float(z[0]), i)
+        c[at.N] += 1
+        assert wanted == pytest.approx(got, abs=2e-4)
+
+
+def test_record_numbers_survive_their_16_bits() -> None:
+    """A series that closes its 60,000th block keeps its extremes, and their ages to each other."""
+    f, u, c = np.zeros(at.FLOATS, np.float32), np.zeros(at.AGES, np.uint16), np.zeros(at.COUNTERS, np.int32)
+    z = np.zeros(at.STREAMS, np.float32)
+    for i in range(12 * 6):
+        z[0] = float(i)
+        record_group(f, u, c, z, 0, 0, 1)
+    before = f[at.TOP : at.TOP + 5 * at.STREAMS : at.STREAMS].copy()
+    u[:] += 59_993
+    c[at.BLOCKS] += 59_993
+    z[0] = -1.0
+    for _ in range(12):
+        record_group(f, u, c, z, 0, 0, 1)
+    assert 30_000 == c[at.BLOCKS]
+    assert before.tolist() == f[at.TOP : at.TOP + 5 * at.STREAMS : at.STREAMS].tolist()
+    assert [29_998, 29_997, 29_996, 29_995, 29_994] == u[:: at.STREAMS].tolist()
+
+
+def test_day_profile_follows_its_definition() -> None:
+    """Three days of ten-minute samples leave the means that a dictionary leaves."""
+    rng = np.random.default_rng(4)
+    times = [1_700_000_000_000 + i * 600_000 for i in range(432)]
+    values = rng.normal(10, 2, 432)
+    f, visits, previous = np.zeros(at.FLOATS, np.float32), np.zeros(at.BYTES, np.uint8), -1
+    for time, x in zip(times, values, strict=True):
+        bucket = bucket_of(time, 900_000, 96)
+        learn_profile(f, at.DAY, visits, at.DAY_VISITS, bucket, bucket != previous, x, 1.0)
+        previous = bucket
+    for bucket, mean in naive.day_profile(times, [float(v) for v in values]).items():
+        assert mean == pytest.approx(f[at.DAY + bucket], rel=1e-4)
+
+
+def test_start_is_a_plain_z() -> None:
+    """A young series' strength is that of a z against all it has seen."""
+    past = np.random.default_rng(5).normal(7, 2, 60)
+    for x in (7.0, 9.5, 30.0, 1e6):
+        got = start_strength(x, float(past.mean()), float(past.var()), 60)
+        assert naive.start_strength([float(v) for v in past], x) == pytest.approx(got, rel=1e-6)
+    assert 0.0 == start_strength(100.0, 0.0, 1.0, 11)
+    assert 0.0 == start_strength(100.0, 0.0, 1.0, 256)
+
+
+def test_episodes_are_counted_as_defined() -> None:
+    """Bins of episode maxima equal those of a plain list; a strength that stays is one episode."""
+    rng = np.random.default_rng(6)
+    strengths = np.minimum(rng.exponential(0.8, 5000), 5.0).astype(np.float32)
+    strengths[1000:1900] = 6.0
+    state, counts, bins = np.zeros(4, np.float32), np.zeros(3, np.int32), np.zeros(BINS, np.uint16)
+    for v in strengths:
+        onset(state, counts, bins, v)
+    wanted = np.zeros(BINS, int)
+    for largest in naive.episodes([float(v) for v in strengths]):
+        wanted[min(int(np.float32(largest) / WIDTH), BINS - 1)] += 1
+    assert wanted.tolist() == bins.tolist()
+    assert 1 == bins[30]
+
+
+def test_rate_is_shrunk_to_the_prior() -> None:
+    """p at a bin edge is (c + a) / (N + a / G0) as a rate per sample, and falls as the strength rises."""
+    bins = np.zeros(BINS, np.uint16)
+    bins[5], bins[10] = 20, 3
+    log_prior = np.log(0.005) - 0.2 * np.arange(BINS + 1)
+    maxima = [5 * WIDTH + 0.1] * 20 + [10 * WIDTH + 0.1] * 3
+    for edge in (3, 8, 10, 11, 30):
+        got = episode_rate(bins, 5000, edge * WIDTH + 1e-12, log_prior)
+        assert naive.episode_rate(maxima, 5000, edge * WIDTH, float(np.exp(log_prior[edge]))) == pytest.approx(got, rel=1e-6)
+    rates = [episode_rate(bins, 5000, v, log_prior) for v in np.arange(0.0, 20.0, 0.05)]
+    assert sorted(rates, reverse=True) == rates
+
+
+@pytest.mark.parametrize(("p", "score"), [(1.0, 0.0), (1e-3, 0.3), (1e-5, 0.5), (1e-10, 1.0), (0.0, 1.0), (2e-4, 0.3699)])
+def test_score_of_a_probability(p: float, score: float) -> None:
+    """0.3 is one in a thousand, 0.5 one in a hundred thousand; four digits."""
+    assert score == pytest.approx(score_of(p), abs=1e-12)
+
+
+@pytest.mark.parametrize(("change", "power"), [(1.0, 1.0), (0.75, 0.5), (1000.0, 512.0), (5e-324, 2.0**-900), (1e308, 2.0**900)])
+def test_unit_is_a_power_of_two(change: float, power: float) -> None:
+    """The unit lies at or below the first change, within what division survives."""
+    assert power == power_below(change)
+
+
+def test_arrivals_and_absence() -> None:
+    """The usual interval ends near the median; a steady series is absent after five intervals, a new or wild one is not."""
+    rng = np.random.default_rng(8)
+    gaps = np.where(rng.random(300) < 0.05, 90_000, 30_000 + rng.integers(-500, 500, 300))
+    times = np.cumsum(gaps).astype(np.int64)
+    n = 3
+    last, usual, longest, count = np.zeros(n, np.int64), np.zeros(n, np.float32), np.zeros(n, np.float32), np.zeros(n, np.uint32)
+    learn_arrivals(np.zeros(300, np.int32), times, last, usual, longest, count)
+    learn_arrivals(np.ones(10, np.int32), times[-10:], last, usual, longest, count)
+    assert naive.usual_interval(times.tolist()) == pytest.approx(float(usual[0]), rel=0.05)
+    end = int(times[-1])
+    allowed = max(5.0 * float(usual[0]), 2.0 * float(longest[0]), 60_000.0)
+    assert [False, False, False] == absent(end + int(allowed) - 1, last, usual, longest, count).tolist()
+    assert [True, False, False] == absent(end + int(allowed) + 2, last, usual, longest, count).tolist()
