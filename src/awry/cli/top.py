@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import time
@@ -47,14 +48,20 @@ def run(args: argparse.Namespace) -> int:
             else:
                 console.print(table(series, incidents, client.url))
             return 0
-        with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
-            while True:
-                try:
-                    live.update(table(*look(client, args.match, rows), client.url), refresh=True)
-                except AwryError as error:
-                    # a server that restarts is no reason to leave
-                    live.update(Text(f"{error.message}\n{error.hint}", style="red"), refresh=True)
-                time.sleep(max(0.2, args.every))
+        with contextlib.suppress(KeyboardInterrupt):  # the way to leave it
+            _watch(console, client, args, rows)
+        return 0
+
+
+def _watch(console: Console, client: Client, args: argparse.Namespace, rows: int) -> None:
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        while True:
+            try:
+                live.update(table(*look(client, args.match, rows), client.url), refresh=True)
+            except AwryError as error:
+                # a server that restarts is no reason to leave
+                live.update(Text(f"{error.message}\n{error.hint}", style="red"), refresh=True)
+            time.sleep(max(0.2, args.every))
 
 
 def look(client: Client, match: str, rows: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

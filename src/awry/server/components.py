@@ -113,6 +113,15 @@ def _option(value: object, hint: Any, env: Mapping[str, str], base: Path) -> Any
         secret = read_secret(value, env, base)
         return secret if hint is Secret else secret.value
     try:
-        return msgspec.convert(value, hint)
+        return msgspec.convert(_resolved(value, env, base), hint)
     except msgspec.ValidationError as error:
         raise InvalidConfig(f"cannot use the value: {error}") from error
+
+
+def _resolved(value: object, env: Mapping[str, str], base: Path) -> object:
+    """A list or table with the secrets among its values read: urls and headers often are some."""
+    if isinstance(value, list):
+        return [_resolved(one, env, base) for one in value]
+    if is_secret_table(value):
+        return read_secret(value, env, base).value
+    return {key: _resolved(one, env, base) for key, one in value.items()} if isinstance(value, dict) else value
