@@ -208,3 +208,12 @@ def test_tags_need_a_value() -> None:
     """As carbon has it."""
     with pytest.raises(InvalidSelector):
         key_of("a;b")
+
+
+@given(st.integers(2**52, 2**53 - 1), st.integers(0, 3), st.integers(-1, 1))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_numbers_halfway_between_two_doubles(mantissa: int, fives: int, beside: int) -> None:
+    """The hardest to round: exactly between two neighbours, and a last digit to either side."""
+    text = str((2 * mantissa + 1) * 10**fives + beside)
+    for written in (text, f"{text}e-{fives}", f"0.{text}", f"{text}e20", f"{text}e60", f"{text}e-60"):
+        assert bits(float(written)) == bits(value_of(written))

@@ -5,6 +5,7 @@ Callers guarantee a byte that ends every scan (a line feed) and eight readable b
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,24 @@ MIN_TIME_MS = -62_135_596_800_000
 POWERS = np.array([float(f"1e{e}") for e in range(23)])
 WHOLE_POWERS = np.array([10**e for e in range(20)], dtype=np.uint64)
 _MOST = np.array([MAX_TIME_MS // 10**e for e in range(20)], dtype=np.uint64)
+_FAR = 60
+"""Powers of ten up to here, both ways, are multiplied in 128 bits; beyond, Python reads the number."""
+
+
+def _leading_bits(power: int) -> tuple[int, int]:
+    """The first 128 bits of 10**power, rounded down, as (high, low) words."""
+    if power >= 0:
+        bits = 10**power << 128 >> (10**power).bit_length()
+    else:
+        size = (10**-power).bit_length()
+        bits = (1 << 127 + size) // 10**-power
+        bits >>= bits.bit_length() - 128
+    return bits >> 64, bits & 0xFFFFFFFFFFFFFFFF
+
+
+_LEADING = np.array([_leading_bits(e) for e in range(-_FAR, _FAR + 1)], dtype=np.uint64)
+_LOW = np.uint64(0xFFFFFFFF)
+_BELOW = np.uint64(0x1FF)
 _ONES = np.uint64(0x0101010101010101)
 _HIGHS = np.uint64(0x8080808080808080)
 _BLANKS = np.uint64(0x2121212121212121)
@@ -140,15 +159,55 @@ def scan_number(data: NDArray[np.uint8], at: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def _multiply(a: np.uint64, b: np.uint64) -> Any:
+    """(high, low) words of the product of two words."""
+    shift = np.uint64(32)
+    low_a, high_a, low_b, high_b = a & _LOW, a >> shift, b & _LOW, b >> shift
+    middle = high_a * low_b + ((low_a * low_b) >> shift)
+    return high_a * high_b + (middle >> shift) + ((low_a * high_b + (middle & _LOW)) >> shift), a * b
+
+
+@njit(cache=True, nogil=True)
+def _nearest(mantissa: np.uint64, power: int) -> Any:
+    """(whether it is sure, the nearest double): mantissa times 128 bits of 10**power. Lemire 2021, doi 10.1002/spe.2984."""
+    zeros = 0
+    while mantissa >> np.uint64(56) == 0:
+        mantissa <<= np.uint64(8)
+        zeros += 8
+    while mantissa >> np.uint64(63) == 0:
+        mantissa <<= np.uint64(1)
+        zeros += 1
+    high, low = _multiply(mantissa, _LEADING[power + _FAR, 0])
+    if high & _BELOW == _BELOW and low + mantissa < mantissa:
+        more, least = _multiply(mantissa, _LEADING[power + _FAR, 1])
+        merged = low + more
+        if merged < low:
+            high += np.uint64(1)
+        if high & _BELOW == _BELOW and merged + np.uint64(1) == 0 and least + mantissa < mantissa:
+            return False, 0.0
+        low = merged
+    top = high >> np.uint64(63)
+    digits = high >> (top + np.uint64(9))
+    if low == 0 and high & _BELOW == 0 and digits & np.uint64(3) == 1:
+        return False, 0.0
+    digits = (digits + (digits & np.uint64(1))) >> np.uint64(1)
+    return True, math.ldexp(np.float64(digits), ((217_706 * power) >> 16) + 11 - zeros + int(top))
+
+
+@njit(cache=True, nogil=True)
 def exact_float(negative: bool, mantissa: np.uint64, power: int) -> Any:
-    """(whether it is sure, mantissa * 10**power): sure when both factors are exact doubles, so one rounding gives `float()`."""
+    """(whether it is sure, mantissa * 10**power rounded once, as `float()` does)."""
     if mantissa == 0:
         return True, -0.0 if negative else 0.0
-    if mantissa > np.uint64(9_007_199_254_740_992) or power > 22 or power < -22:
+    sure = True
+    if mantissa <= np.uint64(9_007_199_254_740_992) and -22 <= power <= 22:
+        value = np.float64(mantissa)
+        value = value * POWERS[power] if power >= 0 else value / POWERS[-power]
+    elif -_FAR <= power <= _FAR:
+        sure, value = _nearest(mantissa, power)
+    else:
         return False, 0.0
-    value = np.float64(mantissa)
-    value = value * POWERS[power] if power >= 0 else value / POWERS[-power]
-    return True, -value if negative else value
+    return sure, -value if negative else value
 
 
 @njit(cache=True, nogil=True)
