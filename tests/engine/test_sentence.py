@@ -32,6 +32,7 @@ def series(key: str, value: float | None = 14.2, low: float = 2.1, high: float =
             "web.cpu is 14.2, expected 2.1\u20133.9, since 03:13 UTC; 2 other series moved with it",
         ),
         ([series("web.cpu", part="absent", value=None)], "web.cpu stopped sending, since 03:13 UTC"),
+        ([series("web.jobs", part="heartbeat")], "web.jobs is 14.2 and its usual activity did not come, since 03:13 UTC"),
         (
             [series("web.cpu", value=3.0)],
             "web.cpu is 3, within the expected 2.1\u20133.9 but in a pattern not seen before, since 03:13 UTC",

@@ -64,6 +64,8 @@ def _what(series: IncidentSeries) -> str:
     if series.value is None:
         return "is strange"
     is_value = f"is {number(series.value)}"
+    if series.part == "heartbeat":
+        return f"{is_value} and its usual activity did not come"
     if series.low is None or series.high is None:
         return is_value
     if series.low <= series.value <= series.high:
