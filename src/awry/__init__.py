@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from awry.library.stream import Stream as Stream
 
 __all__ = ["Stream", "detect"]
-__version__ = "0.1.0"
 
 _LAZY = {"detect": "awry.library.detect", "Stream": "awry.library.stream"}
 
 
 def __getattr__(name: str) -> Any:
-    """`detect` and `Stream` are imported when first used, so that `awry --help` is quick."""
+    """`detect` and `Stream` are imported when first used, so that `awry --help` is quick; the version is the installed one."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("awry")
     if name not in _LAZY:
         raise AttributeError(f"module 'awry' has no attribute {name!r}")
     from importlib import import_module

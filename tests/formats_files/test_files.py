@@ -125,6 +125,19 @@ def test_unsorted_rows_are_sorted_and_the_first_of_equals_stays():
     assert {"duplicate": 1} == table.refused
 
 
+@pytest.mark.parametrize("series", [3, 70_000])
+def test_files_in_order_of_time_come_out_by_series(series):
+    """Two moments of few series and of more than 16 bits count."""
+    frame = pl.DataFrame(
+        {"series": [f"s{k}" for k in range(series)] * 2, "time": [1] * series + [2] * series, "value": range(2 * series)}
+    )
+    out = io.BytesIO()
+    frame.write_parquet(out)
+    batch = read_bytes(out.getvalue(), name="f").batch
+    assert np.repeat(np.arange(series), 2).tolist() == batch.slot.tolist()
+    assert np.column_stack([np.arange(series), np.arange(series) + series]).ravel().tolist() == batch.value.tolist()
+
+
 def test_nameless_series_are_refused():
     """An empty cell in the series column."""
     assert ({"bad_key": 1}, ["a"]) == ((table := read("series,time,value\n,1,1\na,1,2\n")).refused, table.keys)

@@ -243,7 +243,7 @@ def _clean(
     if not keep.all():
         slot, time, value = slot[keep], time[keep], value[keep]
     if not _ordered(slot, time):
-        order = np.lexsort((time, slot))
+        order = _order(slot, time)
         moved = int(np.count_nonzero((np.diff(time) < 0) & (np.diff(slot) == 0)))
         slot, time, value = slot[order], time[order], value[order]
         if moved:
@@ -253,6 +253,13 @@ def _clean(
         refused["duplicate"] = int(np.count_nonzero(twice))
         slot, time, value = slot[~twice], time[~twice], value[~twice]
     return Table(keys, Batch.of(slot, time, value), refused, tuple(notes), interval_ms)
+
+
+def _order(slot: Slots, time: Times) -> NDArray[np.intp]:
+    """Rows by slot, then time, then place; quick for files that are in order of time, as most with many series are."""
+    if (np.diff(time) >= 0).all():
+        return np.argsort(slot.astype(np.uint16) if slot.max() < 65_536 else slot, kind="stable")
+    return np.lexsort((time, slot))
 
 
 def _ordered(slot: Slots, time: Times) -> bool:
