@@ -49,7 +49,7 @@ def start(args: argparse.Namespace, *, demo: bool = False) -> int:
 
 def compile_kernels() -> None:
     """Compile the kernels on first start, with lines that say so; later starts find them in their cache and say nothing."""
-    from awry.detection.warm import compile_kernels as compile_all
+    from awry.server.warm import compile_all
 
     timers: list[threading.Timer] = []
 

@@ -1,0 +1,40 @@
+"""Compiles every kernel a server uses into its cache, with tiny inputs, so that no client waits for it; for `awry serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cramjam
+import numpy as np
+
+from awry.core.batch import Batch
+from awry.core.series_table import SeriesTable
+from awry.detection.scorer import Scorer
+from awry.detection.warm import compile_kernels
+from awry.engine.pipeline import Pipeline
+from awry.engine.settings import EngineSettings
+from awry.formats import graphite
+from awry.formats.remote_write import decode_remote_write
+from awry.stores.seal import order_by_slot
+
+NOW = 1_700_000_000_000
+_SAMPLE = b"\x12\x0b\x09\x00\x00\x00\x00\x00\x00\xf0\x3f\x10\x01"
+"""Field 2 of a time series in both versions: value 1.0 at 1 ms."""
+_VERSION_1 = b"\x0a\x1c" + b"\x0a\x0d\x0a\x08__name__\x12\x01x" + _SAMPLE
+_VERSION_2 = b"\x22\x00\x22\x08__name__\x22\x01x" + b"\x2a\x11" + b"\x0a\x02\x01\x02" + _SAMPLE
+
+
+def compile_all(progress: Callable[[str], None] = lambda _: None) -> None:
+    """Run each kernel once, telling `progress` what is being compiled; fast when the cache is warm."""
+    compile_kernels(progress)
+    progress("rules and incidents")
+    Pipeline(Scorer(), ["x"], EngineSettings(shards=1)).step(NOW, Batch.of([0], [NOW], [1.0]))
+    progress("the Graphite door")
+    table = SeriesTable()
+    for _ in range(2):  # a name is unknown once
+        graphite.decode(b"x 1 1700000000\n", table, NOW)
+    progress("the Prometheus door")
+    for version, message in ((1, _VERSION_1), (2, _VERSION_2)):
+        decode_remote_write(bytes(cramjam.snappy.compress_raw(message)), table, version=version)
+    progress("the store")
+    order_by_slot(np.zeros(1, np.int32), 1)
