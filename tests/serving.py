@@ -38,11 +38,19 @@ class Served:
     graphite: tuple[str, int] = ("", 0)
 
     @classmethod
-    def spawn(cls, data: Path, *, config: str = "", arguments: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Self:
+    def spawn(
+        cls,
+        data: Path,
+        *,
+        config: str = "",
+        arguments: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("-m", "awry.cli.main"),
+    ) -> Self:
         """`awry serve` with its files in `data`, just begun."""
         data.mkdir(parents=True, exist_ok=True)
         log = data.parent / f"{data.name}-{time.monotonic_ns()}.log"
-        command = [sys.executable, "-m", "awry.cli.main", "serve", "--data", str(data)]
+        command = [sys.executable, *program, "serve", "--data", str(data)]
         command += ["--http", "127.0.0.1:0", "--graphite", "127.0.0.1:0", *arguments]
         if config:
             file = data.parent / f"{data.name}.toml"
@@ -55,9 +63,17 @@ class Served:
         return cls(data, process, log)
 
     @classmethod
-    def start(cls, data: Path, *, config: str = "", arguments: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Self:
+    def start(
+        cls,
+        data: Path,
+        *,
+        config: str = "",
+        arguments: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("-m", "awry.cli.main"),
+    ) -> Self:
         """The same, returned once it is ready. Starting again on the same `data` is a restart."""
-        served = cls.spawn(data, config=config, arguments=arguments, env=env)
+        served = cls.spawn(data, config=config, arguments=arguments, env=env, program=program)
         try:
             wait_for("the server's address", served._addressed, seconds=START_SECONDS)
             wait_for("the server's readiness", served._ready, seconds=START_SECONDS)

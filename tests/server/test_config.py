@@ -54,6 +54,7 @@ def test_environment_wins_over_file_and_flags_over_both(tmp_path: Path) -> None:
         ("[source.a]\nport = 3\n", 1, "cannot do without the key 'type'"),
         ('[server]\nhttp = "0.0.0.0:7979"\n', 2, "without a token"),
         ('[server]\ngraphite = "0.0.0.0:2003"\n', 2, "knows no tokens"),
+        ('[source.g]\ntype = "graphite_tcp"\nhost = "0.0.0.0"\n', 3, "knows no tokens"),
         ("a = = b\n", 1, "cannot read it as TOML"),
     ],
 )

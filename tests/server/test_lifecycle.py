@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -10,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import httpx
 import pytest
 
 from awry.core.batch import Batch
-from awry.core.errors import CannotListen, Retry, StoreInUse, StoreUnavailable
+from awry.core.errors import CannotListen, InvalidConfig, Retry, StoreInUse, StoreUnavailable
 from awry.core.series_table import SeriesTable
 from awry.core.tick import Rows
 from awry.server.app import AppOptions, private_config
@@ -133,13 +135,65 @@ def test_a_restart_knows_everything(tmp_path: Path) -> None:
     with Live(tmp_path) as live:
         live.send([("kept", NOW + i * 1000, float(i)) for i in range(10)])
         live.client.post("/api/v1/rules", json={"name": "mine", "threshold": 0.7})
+        live.client.put("/api/v1/rules/default", json={"threshold": 0.9})
         silence = live.client.post("/api/v1/silences", json={"selector": "kept", "duration": "1h"}).json()
     with Live(tmp_path) as live:
         found = live.client.get("/api/v1/samples", params={"series": "kept"}).json()
         assert [float(i) for i in range(10)] == found["value"]
-        assert ["default", "mine"] == sorted(r["name"] for r in live.client.get("/api/v1/rules").json()["rules"])
+        assert {"default": 0.9, "mine": 0.7} == {
+            r["name"]: r["threshold"] for r in live.client.get("/api/v1/rules").json()["rules"]
+        }
+        assert 409 == live.client.delete("/api/v1/rules/default").status_code
         assert [silence] == live.client.get("/api/v1/silences").json()["silences"]
         assert [(0, "duplicate")] == [(r["index"], r["reason"]) for r in live.send([("kept", NOW, 0.0)])["refused"]]
+
+
+def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Names are unique, for counters and positions go by them."""
+    for sources in ([Wobbly(), Wobbly()], [Wobbly(name="json")]):
+
+        async def start(options: AppOptions) -> None:
+            async with running(private_config(tmp_path), options):
+                pass
+
+        with pytest.raises(InvalidConfig, match="cannot have two sources"):
+            asyncio.run(start(AppOptions(sources=sources)))
+
+
+@pytest.mark.slow
+def test_more_slow_clients_than_open_files(tmp_path: Path) -> None:
+    """With a limit of 100 open files, 150 clients that say nothing and 150 that stop in mid-request keep nobody out for long."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)); import awry.cli.main as m; raise SystemExit(m.main())"
+    with Served.start(tmp_path / "data", env={"AWRY_LIMITS_BODY_TIMEOUT": "2s"}, program=["-c", limit]) as served:
+        host, port = served.url.removeprefix("http://").rsplit(":", 1)
+        addresses = [(host, int(port)), served.graphite]
+        clients = []
+        try:
+            for i in range(300):
+                client = socket.create_connection(addresses[i % 2], 5)
+                client.setblocking(False)
+                clients.append(client)
+                if i % 3:
+                    with contextlib.suppress(OSError):
+                        client.send(
+                            b"POST /api/v1/samples HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+                            if i % 2 == 0
+                            else b"a.b 1"
+                        )
+            wait_for("an answer", lambda: _accepted(served), seconds=20)
+        finally:
+            for client in clients:
+                client.close()
+        wait_for("an answer", lambda: _accepted(served), seconds=20)
+        assert 0 == served.stop()
+
+
+def _accepted(served: Served) -> bool:
+    body = {"samples": [{"series": "a", "time": int(time.time() * 1000), "value": 1.0}]}
+    try:
+        return httpx.post(f"{served.url}/api/v1/samples", json=body, timeout=5, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @pytest.mark.slow

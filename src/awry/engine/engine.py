@@ -183,11 +183,12 @@ class Engine:
             )
 
     def _configured(self) -> list[Command]:
-        """What turns the recovered rules into those of the configuration."""
+        """What turns the recovered rules into those of the configuration; a default rule changed over the API stays so."""
         known = self._pipeline.rules.rules
         wanted = {r.name: r for r in self._rules}
         gone: list[Command] = [DeleteRule(n) for n, r in known.items() if r.origin != "api" and n not in wanted]
-        return gone + [PutRule(r) for n, r in wanted.items() if known.get(n) != r]
+        changed = {n for n, r in known.items() if r.origin == "api" and wanted.get(n, r).origin == "default"}
+        return gone + [PutRule(r) for n, r in wanted.items() if known.get(n) != r and n not in changed]
 
     def _recover(self) -> list[str]:
         found = self._store.recover()

@@ -15,14 +15,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from awry.core.clock import Clock, SystemClock
-from awry.core.errors import AwryError
+from awry.core.errors import AwryError, InvalidConfig
 from awry.core.incident import Change
 from awry.core.protocols import Archive, Judge, Notifier, Source
 from awry.core.series_table import SeriesLimits, SeriesTable
 from awry.detection.scorer import Scorer
 from awry.engine.engine import Engine
 from awry.server import problems, wiring
-from awry.server.api import api_routes
+from awry.server.api import HTTP_SOURCES, api_routes
 from awry.server.auth import Auth
 from awry.server.config import Config
 from awry.server.dispatch import Dispatcher
@@ -145,6 +145,8 @@ class App:
             await self._start(source)
 
     async def _start(self, source: Source) -> None:
+        if source.name in {pump.source.name for pump in self.pumps} | set(HTTP_SOURCES):
+            raise InvalidConfig(f"cannot have two sources named {source.name!r}", hint="rename one: [source.NAME]")
         pump = Pump(source, self.engine, self.clock)
         self.pumps.append(pump)
         await pump.start()

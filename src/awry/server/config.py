@@ -13,7 +13,7 @@ from typing import Any
 from awry.core.errors import InvalidConfig, InvalidInput
 from awry.core.rule import Rule
 from awry.server.components import ComponentSpec, Group, nearest, read_options
-from awry.server.exposure import exposure_problems
+from awry.server.exposure import exposure_problems, graphite_problem
 from awry.server.rule_shape import NAME, read_rule
 from awry.server.secrets import Secret, read_secret
 from awry.server.settings import (
@@ -106,6 +106,11 @@ class _Reader:
         )
         for section, key, error in exposure_problems(config.server, config.auth):
             self._note(section, key, error.message, error.hint)
+        for spec in config.sources:
+            if spec.type.startswith("graphite") and (
+                refusal := graphite_problem(str(spec.options.get("host", "127.0.0.1")), config.auth)
+            ):
+                self._note(f"source.{spec.name}", "host", refusal.message, refusal.hint)
         return config, self.findings
 
     def _parse(self) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from awry.core.incident import Incident
 from awry.core.protocols import Archive
 from awry.core.rule import Rule
 from awry.core.selector import parse_selector
-from awry.detection.scorer import Scorer
 from awry.engine.incidents import IncidentStage
 from awry.engine.rules import Event, RuleStage
 from awry.engine.snapshot import Snapshot
@@ -26,13 +25,17 @@ MAX_SECONDS = 5.0
 EXAMPLES = 10
 
 
-def dry_run(rule: Rule, archive: Archive, keys: Sequence[str], snapshot: Snapshot, start: int, end: int) -> dict[str, Any]:
+def dry_run(
+    rule: Rule, archive: Archive, keys: Sequence[str], snapshot: Snapshot, parts: Sequence[str], start: int, end: int
+) -> dict[str, Any]:
     """How many incidents the rule would have opened over [start, end) in Unix ms; series that stopped are not replayed.
+
+    parts: names of the components that may have spoken.
 
     At most MAX_SERIES series within MAX_SECONDS are replayed; the answer says how many, and whether that was all.
     """
     slots, more = find_series(keys, parse_selector(rule.selector), stop=snapshot.series, limit=MAX_SERIES)
-    stage = RuleStage([*Scorer().parts, "absent"])
+    stage = RuleStage([*parts, "absent"])
     stage.grow(snapshot.series)
     stage.put(rule, keys, start)
     events: list[Event] = []

@@ -35,14 +35,16 @@ def exposure_problems(server: ServerSection, auth: AuthSection) -> list[tuple[st
             hint="set [auth] write_token, or listen on 127.0.0.1",
         )
         problems.append(("server", "http", error))
-    if (
-        server.graphite != "off"
-        and not is_loopback(parse_address(server.graphite)[0])
-        and not (auth.configured and auth.open_graphite)
-    ):
-        error = InvalidConfig(
-            f"cannot accept Graphite lines on {server.graphite}: the protocol knows no tokens, so every machine could send",
-            hint="set [auth] write_token and open_graphite = true if the network is trusted, or listen on 127.0.0.1",
-        )
-        problems.append(("server", "graphite", error))
+    if server.graphite != "off" and (refusal := graphite_problem(parse_address(server.graphite)[0], auth)):
+        problems.append(("server", "graphite", refusal))
     return problems
+
+
+def graphite_problem(host: str, auth: AuthSection) -> InvalidConfig | None:
+    """Why a Graphite listener may not be opened on this host, or None."""
+    if is_loopback(host) or (auth.configured and auth.open_graphite):
+        return None
+    return InvalidConfig(
+        f"cannot accept Graphite lines on {host}: the protocol knows no tokens, so every machine could send",
+        hint="set [auth] write_token and open_graphite = true if the network is trusted, or listen on 127.0.0.1",
+    )

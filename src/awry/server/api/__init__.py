@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from awry.server.app import App
 
 
+HTTP_SOURCES = ("json", "remote_write")
+"""Names that the doors on HTTP have in counters; no other source may take them."""
+
+
 def api_routes(app: App) -> list[BaseRoute]:
     """Everything under /api/v1, the probes, /metrics and the login."""
     from awry.server.api import health, incidents, rules, samples, series, session, silences, status, write

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from awry.core.errors import Conflict, InvalidInput, NotFound
 from awry.core.rule import Rule
 from awry.engine.commands import DeleteRule, PutRule
+from awry.engine.settings import DEFAULT_RULE
 from awry.server.api.params import resource
 from awry.server.body import SMALL_BODY, read_body, read_json
 from awry.server.dry_run import MAX_DAYS, dry_run
@@ -33,6 +34,8 @@ class DryRunBody(msgspec.Struct, forbid_unknown_fields=True):
 
 def routes(app: App) -> list[BaseRoute]:
     """/api/v1/rules, one of them, validate and dry-run."""
+
+    parts = tuple(app.options.judge().parts)
 
     def find(name: str) -> Rule:
         for rule in app.engine.snapshot.rules:
@@ -88,6 +91,8 @@ def routes(app: App) -> list[BaseRoute]:
     async def delete_one(request: Request) -> Response:
         name = find(request.path_params["name"]).name
         changeable(name)
+        if name == DEFAULT_RULE.name:
+            raise Conflict("cannot delete the default rule: a restart would bring it back", hint="PUT it with enabled = false")
         await app.engine.command(DeleteRule(name))
         return Response(status_code=204)
 
@@ -108,7 +113,7 @@ def routes(app: App) -> list[BaseRoute]:
             raise InvalidInput(f"cannot try a rule over {body.days:g} days", hint=f"up to {MAX_DAYS} days are possible")
         rule, now = checked(body.rule), app.clock.now_ms()
         start = max(0, now - round(body.days * 86_400_000))
-        return reply(await app.read(lambda: dry_run(rule, app.archive, app.table.keys, app.engine.snapshot, start, now + 1)))
+        return reply(await app.read(lambda: dry_run(rule, app.archive, app.table.keys, app.engine.snapshot, parts, start, now + 1)))
 
     return [
         resource("/api/v1/rules", get=get, post=post),

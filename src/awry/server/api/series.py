@@ -45,15 +45,9 @@ def routes(app: App) -> list[BaseRoute]:
             return reply({"series": [show_series(app, snapshot, s) for s in found], "next": None if rest is None else str(rest)})
 
         def worst(limit: int) -> list[int]:
-            segment = np.nan_to_num(snapshot.segment[: snapshot.series], nan=-1.0)
-            found: list[int] = []
-            for slot in np.argsort(-segment, kind="stable").tolist():
-                key = app.table.keys[slot]
-                if key and accept(slot) and selector.matches_key(key):
-                    found.append(slot)
-                    if len(found) == limit:
-                        break
-            return found
+            matching, _ = find_series(app.table.keys, selector, stop=snapshot.series, limit=snapshot.series, accept=accept)
+            segment = np.nan_to_num(snapshot.segment[matching], nan=-1.0)
+            return [matching[i] for i in np.argsort(-segment, kind="stable")[:limit].tolist()]
 
         return await app.read(search)
 

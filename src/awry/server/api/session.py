@@ -13,13 +13,15 @@ from starlette.routing import BaseRoute, Route
 
 from awry.core.errors import InvalidInput
 from awry.server.auth import COOKIE
-from awry.server.body import SMALL_BODY, read_body, read_json
+from awry.server.body import read_body, read_json
 from awry.server.pages.login import login_page, safe_next
 from awry.server.problems import problem, reply
 
 if TYPE_CHECKING:
     from awry.server.app import App
 
+LOGIN_BYTES = 16_384
+"""Largest form; anyone may send one."""
 WRONG_TOKEN_SECONDS = 0.25
 """A wrong token is answered this much later, one at a time, so that guessing is slow."""
 
@@ -36,7 +38,7 @@ def routes(app: App) -> list[BaseRoute]:
     turn = asyncio.Lock()
 
     async def login(request: Request) -> Response:
-        data = await read_body(request, app.config.limits, SMALL_BODY)
+        data = await read_body(request, app.config.limits, LOGIN_BYTES)
         as_json = request.headers.get("content-type", "").startswith("application/json")
         body = read_json(data, LoginBody) if as_json else _form(data)
         role = app.auth.role_of(body.token)
