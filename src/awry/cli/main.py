@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except AwryError as error:
         print(f"awry: {error.message}", file=sys.stderr)
-        if error.hint:
+        if error.hint and error.hint not in error.message:
             print(f"  {error.hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
