@@ -13,6 +13,7 @@ import json
 import time
 
 import numpy as np
+
 from awry.core.batch import Batch
 from awry.core.protocols import Detector
 from awry.detection.default import DefaultDetector
