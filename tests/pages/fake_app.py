@@ -1,4 +1,4 @@
-"""What the pages read of an app, made up: a snapshot with columns, a few stored samples and incidents; for tests without an engine."""
+"""What the pages read of an app, made up: a snapshot, a few stored samples and incidents; for tests without an engine."""
 
 from __future__ import annotations
 

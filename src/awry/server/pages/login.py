@@ -20,9 +20,9 @@ def safe_next(target: str) -> str:
     return target if safe else "/"
 
 
-def login_page(app: App, request: Request, *, failed: bool = False) -> Response:
-    """The form; after a wrong token it says so, with status 401."""
-    target = safe_next(request.query_params.get("next", "/"))
+def login_page(app: App, request: Request, *, failed: bool = False, target: str = "") -> Response:
+    """The form; after a wrong token it says so, with status 401. target: where to go on to, else what the address says."""
+    target = safe_next(target or request.query_params.get("next", "/"))
     return page(app, request, "login.html", status=401 if failed else 200, failed=failed, target=target)
 
 

@@ -15,6 +15,7 @@ export async function api(path, options = {}) {
     const e = body?.error;
     throw new Refusal(e ? e.message + (e.hint ? `. What to do: ${e.hint}` : '') : `Awry answered ${answer.status}.`);
   }
+  if (body === null) throw new Refusal('The answer was cut short; try again.');      // the page is being left, or the line broke
   return body;
 }
 export const send = (method, path, body) => api(path, {

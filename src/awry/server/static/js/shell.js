@@ -6,27 +6,29 @@ const fields = /^(INPUT|SELECT|TEXTAREA)$/;
 
 function search() {
   const input = $('q'), box = $('found');
-  let at = -1;
+  let at = -1, chosen = '';
   const options = () => [...box.querySelectorAll('[role=option]')];
   const show = on => { box.hidden = !on; input.setAttribute('aria-expanded', String(on)); if (!on) input.removeAttribute('aria-activedescendant'); };
   const mark = i => {
     const all = options();
     at = all.length ? (i + all.length) % all.length : -1;
     all.forEach((o, k) => o.setAttribute('aria-selected', String(k === at)));
+    chosen = at >= 0 ? all[at].href : '';
     if (at >= 0) { input.setAttribute('aria-activedescendant', all[at].id); all[at].scrollIntoView({ block: 'nearest' }); }
   };
-  box.addEventListener('htmx:afterSwap', () => { if (document.activeElement === input) show(true); mark(0); });
+  box.addEventListener('htmx:afterSwap', () => { if (document.activeElement === input) show(true); mark(Math.max(0, options().findIndex(o => o.href === chosen))); });
   box.addEventListener('mousedown', e => e.preventDefault());   // a click inside must not blur the field first
   input.addEventListener('blur', () => show(false));
+  input.addEventListener('input', () => { chosen = ''; });
   input.addEventListener('focus', () => { if (box.children.length) show(true); });
   input.addEventListener('keydown', e => {
     if (e.key === 'ArrowDown') { mark(at + 1); e.preventDefault(); }
     else if (e.key === 'ArrowUp') { mark(at - 1); e.preventDefault(); }
     else if (e.key === 'Escape') { input.blur(); e.stopPropagation(); }
     else if (e.key === 'Enter') {
-      const chosen = options()[at];
+      const option = options()[at];
       e.preventDefault();
-      if (chosen && !box.hidden) location.href = chosen.href;
+      if (option && !box.hidden) location.href = option.href;
       else if (input.value.trim()) location.href = '/series?' + new URLSearchParams({ match: input.value.trim() });
     }
   });

@@ -1,0 +1,264 @@
+"""The pages in a real Chromium, against a real server: what a person at 3 a.m. does with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.pages.conftest import KEYS, spike
+from tests.server.live import Live
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+OpenPage = Callable[..., Page]
+SERIES = "/series?key=" + quote(KEYS[1]) + "&range=6h"
+
+
+def painted(page: Page, selector: str) -> int:
+    """How many different colours a canvas shows."""
+    script = """(s) => {
+      const c = document.querySelector(s), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+      return new Set(new Uint32Array(d.buffer)).size; }"""
+    found: int = page.evaluate(script, selector)
+    return found
+
+
+def query(page: Page) -> dict[str, list[str]]:
+    """The address' parameters."""
+    return parse_qs(urlsplit(page.url).query)
+
+
+def test_a_spike_becomes_an_incident_on_an_open_page(open_page: OpenPage, server: Live) -> None:
+    """Quiet, then three samples are posted, and the sentence, the row and the lane change without a reload."""
+    page = open_page("/")
+    expect(page.locator("h1")).to_have_text("All quiet.")
+    page.evaluate("window.stayed = true")
+    spike(server)
+    expect(page.locator("h1")).to_have_text("One incident needs someone.")
+    expect(page.locator(".inc .title").first).to_contain_text("cpu_utilization of db-1 is")
+    expect(page.locator("#names a").first).to_have_attribute("title", KEYS[0])
+    assert page.evaluate("window.stayed")
+    assert painted(page, "#map") > 6
+
+
+def test_the_incident_page_shows_its_series_in_time(open_page: OpenPage, server: Live) -> None:
+    """From the row to the page: chart, strip, timeline; the cursor reads all charts; a table has the same."""
+    spike(server)
+    page = open_page("/incidents")
+    page.locator(".inc").first.click()
+    expect(page.locator("h1")).to_contain_text("cpu_utilization of db-1 is")
+    expect(page.locator("#timeline")).to_contain_text("Opened")
+    expect(page.locator("[data-index='0'] canvas")).to_be_visible()
+    page.wait_for_function("document.querySelector('[data-strip]').height > 0")
+    page.locator("[data-index='0']").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("[data-now='0']")).to_have_text(re.compile(r"^\d\d:\d\d "))
+    page.locator("#as-table summary").click()
+    expect(page.locator("#tab tr").first).to_contain_text("cpu_utilization")
+
+
+def test_the_series_page_zooms_pans_and_keeps_it_in_the_address(open_page: OpenPage) -> None:
+    """A drag zooms, the arrow buttons pan, Escape goes back; the range is in the address and survives a reload."""
+    page = open_page(SERIES)
+    over = page.locator("#value-c .u-over")
+    page.wait_for_function("document.getElementById('alt').textContent.includes('samples')")
+    box = over.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 100, steps=5)
+    page.mouse.up()
+    page.wait_for_url(re.compile("start="))
+    start, end = (int(query(page)[name][0]) for name in ("start", "end"))
+    assert abs((end - start) / 3_600_000 - 1.2) < 0.2
+    page.click("#later")
+    page.wait_for_function("(old) => !location.search.includes('start=' + old)", arg=str(start))
+    assert int(query(page)["start"][0]) > start
+    page.reload()
+    expect(page.locator("#whole")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.wait_for_url(re.compile("range=6h"))
+    page.click("#span button[value='24h']")
+    page.wait_for_url(re.compile("range=24h"))
+
+
+def test_the_panel_says_what_the_detector_thought_at_the_cursor(open_page: OpenPage) -> None:
+    """By pointer and by arrow keys; the live region says it for those who do not see it."""
+    page = open_page(SERIES)
+    page.wait_for_function("document.getElementById('exp').textContent.trim() !== ''")
+    expect(page.locator("#pin")).to_have_text("latest sample")
+    box = page.locator("#value-c .u-over").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 80)
+    expect(page.locator("#pin")).to_have_text("at the cursor")
+    middle = page.locator("#when").text_content()
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 80)
+    expect(page.locator("#when")).not_to_have_text(middle or "")
+    assert re.search(r"within its band|outside its band", page.locator("#sentence").text_content() or "")
+    page.mouse.move(5, 5)
+    expect(page.locator("#pin")).to_have_text("latest sample")
+    page.locator("#value-c").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Shift+ArrowLeft")
+    expect(page.locator("#pin")).to_have_text("at the cursor")
+    expect(page.locator("#say")).to_contain_text("expected")
+    page.locator("#as-table summary").click()
+    assert page.locator("#tab tr").count() > 100
+
+
+def test_search_by_keyboard(open_page: OpenPage) -> None:
+    """`/` goes to the box, words find, arrows choose, Enter opens, Escape leaves."""
+    page = open_page("/")
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("db-3")
+    expect(page.locator("#found [role=option]")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.locator("#found")).to_be_hidden()
+    page.keyboard.press("/")
+    page.keyboard.type("cpu")
+    expect(page.locator("#found [role=option]")).to_have_count(3)
+    expect(page.locator("#found .all")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#found [aria-selected=true]")).to_contain_text("db-2")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/series"))
+    expect(page.locator("h1")).to_contain_text("cpu_utilization of db-2")
+
+
+def test_keys_go_everywhere(open_page: OpenPage) -> None:
+    """`g r`, `g i`, `?`, `p`; the heat map by arrows and Enter."""
+    page = open_page("/")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    expect(page.locator(".live")).to_have_attribute("data-state", "paused")
+    page.keyboard.press("p")
+    expect(page.locator(".live")).to_have_attribute("data-state", "live")
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#say")).to_contain_text("cpu_utilization")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/series"))
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    page.wait_for_url(re.compile("/rules"))
+
+
+def test_rows_can_be_grouped_and_the_range_changed(open_page: OpenPage) -> None:
+    """By a label's values; kept in the address."""
+    page = open_page("/")
+    page.select_option("#by", "role")
+    expect(page.locator("#names a")).to_have_count(2)
+    page.click("#hours button[value='6']")
+    page.wait_for_url(re.compile("by=role&hours=6"))
+    page.reload()
+    expect(page.locator("#names a")).to_have_count(2)
+
+
+def test_light_and_dark(open_page: OpenPage) -> None:
+    """The system's choice first; the button's choice stays over a reload; canvases follow."""
+    page = open_page("/", color_scheme="dark")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert "rgb(16, 17, 20)" == dark
+    before = page.evaluate("document.getElementById('map').toDataURL()")
+    page.click("[data-do=theme]")
+    assert "rgb(247, 247, 245)" == page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert before != page.evaluate("document.getElementById('map').toDataURL()")
+    page.reload()
+    assert "light" == page.evaluate("document.documentElement.dataset.theme")
+
+
+@pytest.mark.parametrize("width", [390, 1000, 1440])
+def test_no_page_scrolls_sideways(open_page: OpenPage, server: Live, width: int) -> None:
+    """Phone to desk, every page."""
+    spike(server)
+    page = open_page("/", width=width, height=844)
+    incident = page.locator(".inc").first.get_attribute("href")
+    for path in ["/", SERIES, str(incident), "/incidents", "/series", "/rules", "/login"]:
+        page.goto(server.url + path)
+        page.wait_for_timeout(200)
+        assert (path, width) == (path, page.evaluate("document.documentElement.scrollWidth"))
+
+
+def test_rules_are_made_tried_changed_and_deleted(open_page: OpenPage, server: Live) -> None:
+    """The bill before the button, then the whole life of a rule; a refusal is told in the form."""
+    page = open_page("/rules", allow="status of 400")
+    page.click("[data-new]")
+    page.fill("[name=name]", "tight")
+    page.fill("#rule-form [name=selector]", 'cpu_utilization{host="db-1"')
+    page.click("#rule-form [type=submit]")
+    expect(page.locator("#rule-form .refusal")).to_contain_text("cannot")
+    page.fill("#rule-form [name=selector]", KEYS[0])
+    page.click("#rule-bill")
+    expect(page.locator("#bill")).to_contain_text("it would have opened")
+    page.click("#rule-form [type=submit]")
+    expect(page.locator("#rule-tight")).to_contain_text("1 of 3 series")
+    page.locator("#rule-tight button").click()
+    page.select_option("#rule-form [name=severity]", "critical")
+    page.click("#rule-form [type=submit]")
+    expect(page.locator("#rule-tight")).to_contain_text("critical")
+    page.locator("#rule-tight button").click()
+    page.click("#rule-delete")
+    expect(page.locator("#rule-tight")).to_have_count(0)
+
+
+def test_a_silence_is_set_and_ended(open_page: OpenPage) -> None:
+    """From a series' page by `s`; it is listed with its reason, and ends at the press of a button."""
+    page = open_page(SERIES)
+    page.keyboard.press("s")
+    expect(page.locator("#silence-form [name=selector]")).to_have_value(KEYS[1])
+    page.select_option("#silence-form [name=duration]", "4h")
+    expect(page.locator("#silence-form [type=submit]")).to_have_text("Silence for 4 hours")
+    page.fill("#silence-form [name=comment]", "moving house")
+    page.click("#silence-form [type=submit]")
+    expect(page.locator("#d-silence")).to_be_hidden()
+    page.goto(page.url.split("/series")[0] + "/rules")
+    expect(page.locator("#silences")).to_contain_text("moving house")
+    page.click("[data-end-silence]")
+    expect(page.locator("#silences")).to_contain_text("None: everyone is told")
+
+
+def test_a_stretch_without_samples_says_so(open_page: OpenPage, server: Live) -> None:
+    """And leads to where the samples are."""
+    page = open_page("/series?key=" + quote(KEYS[2]) + "&start=1700000000000&end=1700003600000")
+    expect(page.locator("#over")).to_contain_text("No samples between")
+    page.locator("#over button").click()
+    expect(page.locator("#over")).to_be_hidden()
+
+
+def test_a_lost_server_is_told(open_page: OpenPage, server: Live) -> None:
+    """The page keeps what it has, says from when it is, and goes on by itself."""
+    page = open_page("/incidents", allow="status of 503")
+    expect(page.locator(".live")).to_have_attribute("data-state", "live")
+    page.route("**/events*", lambda route: route.fulfill(status=503, body="no"))
+    page.reload()
+    expect(page.locator("#lost")).to_contain_text("stopped hearing from Awry")
+    page.unroute("**/events*")
+    expect(page.locator("#lost")).to_be_hidden()
+
+
+def test_a_page_waits_for_the_token(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """With a token configured: the form, a wrong token, the right one, and on to the page that was asked for."""
+    from tests.server.live import READ, TOKENS
+
+    with Live(tmp_path_factory.mktemp("guarded"), auth=TOKENS) as guarded:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(guarded.url + "/rules")
+        expect(page.locator("h1")).to_have_text("This server asks for its token.")
+        page.fill("[name=token]", "wrong")
+        page.keyboard.press("Enter")
+        expect(page.locator("[role=alert]")).to_contain_text("not the token")
+        page.fill("[name=token]", READ)
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_contain_text("rule")
+        page.goto(guarded.url + "/")
+        expect(page.locator("h1")).to_have_text("No samples yet.")
+        context.close()
