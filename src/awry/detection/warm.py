@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -11,8 +12,22 @@ from awry.detection.absent import absent, learn_arrivals
 from awry.detection.scorer import Scorer
 
 
+def drop_stale() -> int:
+    """Delete cached kernels older than the newest source of their folder; how many.
+
+    Numba renews a cached kernel when its own file changes, not when a kernel that it calls from another file does.
+    """
+    folder = Path(__file__).parent
+    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    stale = [index for index in folder.glob("__pycache__/*.nbi") if index.stat().st_mtime < newest]
+    for index in stale:
+        index.unlink(missing_ok=True)
+    return len(stale)
+
+
 def compile_kernels(progress: Callable[[str], None] = lambda _: None) -> None:
     """Run each kernel once, telling `progress` what is being compiled; fast when the cache is warm."""
+    drop_stale()
     progress("default detector")
     scorer = Scorer()
     scorer.grow(1)
