@@ -163,7 +163,10 @@ def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_more_slow_clients_than_open_files(tmp_path: Path) -> None:
     """With a limit of 100 open files, 150 clients that say nothing and 150 that stop in mid-request keep nobody out for long."""
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)); import awry.cli.main as m; raise SystemExit(m.main())"
+    limit = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)); "
+        "import awry.cli.main as m; raise SystemExit(m.main())"
+    )
     with Served.start(tmp_path / "data", env={"AWRY_LIMITS_BODY_TIMEOUT": "2s"}, program=["-c", limit]) as served:
         host, port = served.url.removeprefix("http://").rsplit(":", 1)
         addresses = [(host, int(port)), served.graphite]

@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from awry.core.batch import Arrays, Batch, Raw, Scored
 from awry.core.incident import Change, Incident
 from awry.core.series_table import SeriesTable
@@ -116,6 +119,10 @@ class Archive(Protocol):
 
     def samples(self, slot: int, start: int, end: int) -> Samples:
         """Stored samples of one series with start <= time < end (Unix ms), in order of time."""
+        ...
+
+    def recent(self, batch: Batch) -> NDArray[np.bool_]:
+        """Which rows equal a stored sample (NaN equals NaN), as far as it lies in the recent past; fast also for many series."""
         ...
 
     def incidents(

@@ -47,12 +47,12 @@ async def take(app: App, source: str, batch: Batch, received: int, refused: Mapp
 
 def stored_already(archive: Archive, batch: Batch) -> NDArray[np.bool_]:
     """Which rows equal a stored sample, NaN being equal to NaN; blocking."""
-    found = np.zeros(len(batch), np.bool_)
+    found = archive.recent(batch)
     until = time.monotonic() + LOOKUP_SECONDS
-    order = np.argsort(batch.slot, kind="stable")
-    cuts = np.flatnonzero(np.diff(batch.slot[order])) + 1
-    for rows in np.split(order, cuts):
-        if time.monotonic() > until:
+    older = np.flatnonzero(~found)
+    older = older[np.argsort(batch.slot[older], kind="stable")]
+    for rows in np.split(older, np.flatnonzero(np.diff(batch.slot[older])) + 1):
+        if not rows.size or time.monotonic() > until:
             break
         times, values = batch.time[rows], batch.value[rows]
         stored = archive.samples(int(batch.slot[rows[0]]), int(times.min()), int(times.max()) + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import and_, func, or_, select
 
 from awry.core.batch import Batch, Scored
@@ -50,6 +51,24 @@ def _from_head(state: State, slot: int) -> tuple[Batch, Scored]:
     batch, scored = state.head.view()
     rows = np.flatnonzero(batch.slot == slot)
     return batch.take(rows), scored.take(rows)
+
+
+def find_recent(state: State, batch: Batch) -> NDArray[np.bool_]:
+    """Which rows equal a sample of the head (NaN equals NaN)."""
+    head, _ = state.head.view()
+    head = head.take(np.isin(head.slot, batch.slot))
+    both = Batch.concat([head, batch])
+    # Head rows sort before equal rows of the batch, so the last head row before each is the one to compare with.
+    asked = np.arange(len(both)) >= len(head)
+    order = np.lexsort((asked, both.time, both.slot))
+    before = np.maximum.accumulate(np.where(asked[order], -1, np.arange(len(both))))
+    rows = np.flatnonzero(asked[order] & (before >= 0))
+    mine, theirs = order[rows], order[before[rows]]
+    same = (both.slot[mine] == both.slot[theirs]) & (both.time[mine] == both.time[theirs])
+    a, b = both.value[mine], both.value[theirs]
+    found = np.zeros(len(batch), np.bool_)
+    found[mine[same & ((a == b) | (np.isnan(a) & np.isnan(b)))] - len(head)] = True
+    return found
 
 
 def read_incidents(

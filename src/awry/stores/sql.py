@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from awry.core.batch import Batch
 from awry.core.incident import Change, Incident
 from awry.core.tick import Block, Recovery, Samples, Tick
 from awry.stores import archive
@@ -97,6 +101,10 @@ class SqlStore:
     def samples(self, slot: int, start: int, end: int) -> Samples:
         """Stored samples of one series with start <= time < end (Unix ms), in order of time."""
         return archive.read_samples(self._database, self._state, slot, start, end)
+
+    def recent(self, batch: Batch) -> NDArray[np.bool_]:
+        """Which rows equal a stored sample that is not sealed yet (NaN equals NaN)."""
+        return archive.find_recent(self._state, batch)
 
     def incidents(
         self, *, state: str = "all", start: int | None = None, end: int | None = None, limit: int = 100, after: str = ""

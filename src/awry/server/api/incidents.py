@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from awry.core.errors import NotFound
 from awry.core.incident import Change, Incident, IncidentSeries
 from awry.server.api.params import choice, limit_of, resource, time_param
+from awry.server.api.samples import brief
 from awry.server.problems import reply
 
 if TYPE_CHECKING:
@@ -61,11 +62,11 @@ def _show_series(series: IncidentSeries) -> dict[str, Any]:
         "start": series.start,
         "end": series.end,
         "score": round(series.score, 4),
-        "raw": series.raw,
+        "raw": brief(series.raw),
         "value": series.value,
-        "expected": series.expected,
-        "low": series.low,
-        "high": series.high,
+        "expected": brief(series.expected),
+        "low": brief(series.low),
+        "high": brief(series.high),
         "part": series.part,
     }
 

@@ -70,6 +70,11 @@ def read_range(app: App, key: str, start: int, end: int, points: int, parts: tup
     }
 
 
+def brief(value: float | None) -> float | None:
+    """One number with the seven digits that a float32 has."""
+    return None if value is None else float(f"{value:.7g}")
+
+
 def short(column: NDArray[np.float32]) -> list[float]:
     """float32 numbers with the seven digits they have, rather than the seventeen of the same number as float64."""
     wide = column.astype(np.float64)

@@ -14,6 +14,7 @@ from awry.core.selector import parse_selector
 from awry.engine.commands import DeleteSeries
 from awry.engine.snapshot import STATES, Snapshot
 from awry.server.api.params import choice, flag, integer, limit_of, required, resource
+from awry.server.api.samples import brief
 from awry.server.problems import reply
 from awry.server.series_search import find_series
 
@@ -73,9 +74,9 @@ def show_series(app: App, snapshot: Snapshot, slot: int) -> dict[str, Any]:
         "state": STATES[int(snapshot.state[slot])],
         "time": int(snapshot.last_time[slot]) if seen else None,
         "value": float(snapshot.last_value[slot]),
-        "expected": float(snapshot.expected[slot]),
-        "low": float(snapshot.low[slot]),
-        "high": float(snapshot.high[slot]),
+        "expected": brief(float(snapshot.expected[slot])),
+        "low": brief(float(snapshot.low[slot])),
+        "high": brief(float(snapshot.high[slot])),
         "score": round(float(snapshot.score[slot]), 4),
         "segment": round(float(snapshot.segment[slot]), 4),
         "interval": round(float(snapshot.interval_ms[slot])) if np.isfinite(snapshot.interval_ms[slot]) else None,

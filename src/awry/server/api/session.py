@@ -47,7 +47,7 @@ def routes(app: App) -> list[BaseRoute]:
                 await asyncio.sleep(WRONG_TOKEN_SECONDS)
             if as_json:
                 return problem(401, "unauthorized", "cannot log in: no such token", "see [auth] in the config file")
-            return login_page(app, request, failed=True)
+            return login_page(app, request, failed=True, target=body.next)
         response = reply({"role": role}) if as_json else RedirectResponse(safe_next(body.next), 303)
         if app.auth.needed:
             response.set_cookie(
