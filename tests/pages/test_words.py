@@ -127,6 +127,14 @@ def test_a_series_is_named_as_people_say_it(key: str, name: str) -> None:
     assert name == words.subject(key)
 
 
+def test_ranges_have_their_unit_once() -> None:
+    """Both ends in the scale of the larger."""
+    assert f"0.139–191{NB}kB" == words.span(139, 191_000, "B")
+    assert "-5–3.2" == words.span(-5, 3.2)
+    assert "not known yet" == words.span(None, 1)
+    assert "not known yet" == words.span(math.nan, math.nan)
+
+
 def test_units_come_from_names() -> None:
     """Prometheus' endings say the unit."""
     assert ["s", "B", "B/s", ""] == [words.unit_of(k) for k in ("a_seconds", 'b_bytes{x="1"}', "c_bytes_per_second", "d_total")]
@@ -158,13 +166,13 @@ def test_javascript_says_the_same_words(tmp_path: Path) -> None:
     values = [0.0, 0.0231, 0.5, 3.14159, 15.1, 99.96, 123.4, 999.7, 1779.0, 2.5e9, 1e16, -4.2]
     scores = [0.0, 0.1, 0.29, 0.3, 0.47, 0.5, 0.68, 0.93, 1.0]
     ages = [1000, 40_000, 29 * MIN, 3 * HOUR + 5 * MIN, 52 * HOUR]
-    script = f"""import {{ num, rarity, every, ago }} from './words.mjs';
-    console.log(JSON.stringify([{json.dumps(values)}.flatMap(v => [num(v), num(v, 'B')]),
+    script = f"""import {{ num, span, rarity, every, ago }} from './words.mjs';
+    console.log(JSON.stringify([{json.dumps(values)}.flatMap(v => [num(v), num(v, 'B'), span(-v, v * 3, 'B')]),
     {json.dumps(scores)}.flatMap(s => [rarity(s), every(s, 60000)]), {json.dumps(ages)}.map(ago)]))"""
     (tmp_path / "run.mjs").write_text(script)
     said = json.loads(subprocess.run([node, "run.mjs"], cwd=tmp_path, capture_output=True, check=True, text=True).stdout)
     expected = [
-        [text for v in values for text in (words.num(v), words.num(v, "B"))],
+        [text for v in values for text in (words.num(v), words.num(v, "B"), words.span(-v, v * 3, "B"))],
         [text for s in scores for text in (words.rarity(s), words.every(s, 60_000))],
         [words.ago(a) for a in ages],
     ]

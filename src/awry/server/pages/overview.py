@@ -89,7 +89,7 @@ async def answer(app: App) -> dict[str, Any]:
         touched = len({s.slot for i in snapshot.incidents for s in i.series if s.end is None})
         under = f"Since {words.clock(start, now)}, {words.ago(now - start)} ago. "
         calm = max(0, watched - touched)
-        under += f"{calm:,} of {words.plural(total, 'series', 'series')} look ordinary"
+        under += f"{calm:,} of {words.plural(total, 'series', 'series')} look{'s' if calm == 1 else ''} ordinary"
         under += f", {counts['warming']:,} are still being learnt." if counts["warming"] else "."
     elif watched == 0:
         state, title = "first", "Learning your series."

@@ -83,24 +83,33 @@ def _plain(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    """Divisor and unit for bytes; other units are never scaled."""
+    if not unit.startswith("B"):
+        return 1.0, unit
+    divisor, prefix = next(((s, p) for s, p in _PREFIXES if abs(value) >= s), (1.0, ""))
+    return divisor, prefix + unit
+
+
 def num(value: float | None, unit: str = "") -> str:
     """Three digits are enough: 15.1 %, 245 MB, 1,779; a value that is missing says so."""
     if value is None or math.isnan(value):
         return "no sample"
     if math.isinf(value):
         return "infinite"
-    if unit.startswith("B"):
-        size = abs(value)
-        scale, prefix = next(((s, p) for s, p in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")) if size >= s), (1.0, ""))
-        return _plain(value / scale) + _NBSP + prefix + unit
-    return _plain(value) + (_NBSP + unit if unit else "")
+    divisor, unit = _scale(value, unit)
+    return _plain(value / divisor) + (_NBSP + unit if unit else "")
 
 
 def span(low: float | None, high: float | None, unit: str = "") -> str:
     """low–high with the unit once."""
-    if low is None or high is None or math.isnan(low) or math.isnan(high):
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "not known yet"
-    return f"{num(low, unit if unit.startswith('B') else '')}–{num(high, unit)}"
+    divisor, unit = _scale(max(low, high, key=abs), unit)
+    return f"{_plain(low / divisor)}–{_plain(high / divisor)}" + (_NBSP + unit if unit else "")
 
 
 def ago(ms: float) -> str:

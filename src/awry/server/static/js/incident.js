@@ -28,10 +28,10 @@ function stretch() {
 const view = makeView(...stretch());
 const NONE = { time: [], value: [], expected: [], low: [], high: [], score: [], segment: [] };
 const rows = [...document.querySelectorAll('[data-index]')].map((box, i) => {
-  const meta = incident.series[i], row = { meta, box, data: NONE, read: reader(meta.key), label: document.querySelector(`[data-now="${i}"]`) };
+  const meta = incident.series[i], row = { meta, box, data: NONE, step: 0, read: reader(meta.key), label: document.querySelector(`[data-now="${i}"]`) };
   row.rest = row.label.textContent;
   row.chart = valueChart(box, view, () => ({ incidents: [meta], unit: meta.unit, threshold: .36 }), { axis: false, left: LEFT, right: RIGHT, expected: false });
-  strip(document.querySelector(`[data-strip="${i}"]`), view, () => ({ time: row.data.time, score: row.data.score.map((s, k) => Math.max(s ?? 0, row.data.segment[k] ?? 0)), gap: (view.end - view.start) / 200 }), { height: 5, left: LEFT, right: RIGHT });
+  strip(document.querySelector(`[data-strip="${i}"]`), view, () => ({ time: row.data.time, score: row.data.score.map((s, k) => Math.max(s ?? 0, row.data.segment[k] ?? 0)), gap: Math.max((view.end - view.start) / 200, row.step * 1.1) }), { height: 5, left: LEFT, right: RIGHT });
   box.addEventListener('keydown', e => {
     const way = { ArrowLeft: -1, ArrowRight: 1 }[e.key];
     if (!way || !row.data.time.length) return;
@@ -58,6 +58,7 @@ async function load() {
     try {
       const points = Math.max(120, Math.min(600, row.box.clientWidth)), found = await row.read(view.start, view.end + 1, points);
       const times = found.time, step = times.length > 2 ? (times.at(-1) - times[0]) / (times.length - 1) : 0;
+      row.step = step;
       row.data = withGaps(found, step, view.end - view.start, points);
       row.chart.set(row.data);
     } catch (error) {

@@ -71,7 +71,7 @@ export function valueChart(box, view, extras, o = {}) {
     ],
     cursor: {
       y: false, drag: { x: Boolean(o.zoom), y: false, setScale: false, dist: 6 },
-      points: { show: (u, i) => { if (i !== 4) return null; const dot = document.createElement('div'); dot.className = 'u-cursor-pt'; return dot; }, size: 8, width: 2, stroke: () => token('c-value'), fill: () => token('surface') },
+      points: { size: (u, i) => i === 4 ? 8 : 0, width: (u, i) => i === 4 ? 2 : 0, stroke: () => token('c-value'), fill: () => token('surface') },
       bind: { dblclick: () => () => { o.reset?.(); return null; } },
     },
     hooks: {

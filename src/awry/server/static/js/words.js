@@ -36,15 +36,22 @@ function plain(v) {
   const text = v.toFixed(a >= 10 ? 1 : a >= 1 ? 2 : 2 - Math.floor(Math.log10(a)));
   return text.includes('.') ? text.replace(/0+$/, '').replace(/\.$/, '') : text;
 }
+const PREFIXES = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']];
+function scale(v, unit) {
+  if (!unit.startsWith('B')) return [1, unit];
+  const [divisor, prefix] = PREFIXES.find(([s]) => Math.abs(v) >= s) || [1, ''];
+  return [divisor, prefix + unit];
+}
 export function num(v, unit = '') {
   if (v == null || Number.isNaN(v)) return 'no sample';
-  if (unit.startsWith('B')) {
-    const [scale, prefix] = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']].find(([s]) => Math.abs(v) >= s) || [1, ''];
-    return plain(v / scale) + NBSP + prefix + unit;
-  }
-  return plain(v) + (unit ? NBSP + unit : '');
+  const [divisor, u] = scale(v, unit);
+  return plain(v / divisor) + (u ? NBSP + u : '');
 }
-export const span = (lo, hi, unit = '') => lo == null || hi == null ? 'not known yet' : `${num(lo, unit.startsWith('B') ? unit : '')}\u2013${num(hi, unit)}`;
+export function span(lo, hi, unit = '') {
+  if (lo == null || hi == null) return 'not known yet';
+  const [divisor, u] = scale(Math.abs(lo) > Math.abs(hi) ? lo : hi, unit);
+  return `${plain(lo / divisor)}\u2013${plain(hi / divisor)}` + (u ? NBSP + u : '');
+}
 
 export function ago(ms) {
   if (ms < MIN) return Math.max(0, Math.round(ms / 1000)) + NBSP + 's';
