@@ -1,6 +1,6 @@
 """Does the score keep its promise: false episodes promised by a p, against those seen on series without labelled anomalies.
 
-    python benchmarks/calibration.py DATA [--json] [--synthetic-only]
+    python -m benchmarks.calibration DATA [--json] [--synthetic-only]
 
 An episode opens as a rule does, when the score reaches -log10(p) / 10, and holds while the segment is at most .1 below. For real
 sets the prior is fitted on the other sets only (leave one set out), and episodes that open on labelled rows or within 100 rows
@@ -21,8 +21,9 @@ from awry.detection.calibration import Prior, calibrate_rows
 from awry.detection.default import DefaultDetector
 from awry.detection.scorer import Scorer
 from awry.detection.state import kernel
-from fit_prior import fit, tally_of
-from series_sets import FOLDERS, SYNTHETIC, labelled, strengths, synthetic
+from benchmarks.fit_prior import fit, tally_of
+from benchmarks.machine import machine
+from benchmarks.series_sets import FOLDERS, SYNTHETIC, labelled, strengths, synthetic
 
 Scored = list[tuple[NDArray[np.float32], NDArray[np.bool_]]]
 PROMISES = (1e-3, 1e-4, 3e-5, 1e-5)
@@ -93,7 +94,7 @@ def main() -> None:
     for kind in SYNTHETIC:
         results[kind] = realised(strengths(synthetic(kind)), Prior.shipped("default", 3))
     if args.json:
-        print(json.dumps(results))
+        print(json.dumps({"machine": machine(), "realised_to_promised": results}, indent=1))
         return
     print(f"{'realised / promised':22}" + "".join(f"{p:>10g} {'(first 500)':>12} {'expected':>9}" for p in PROMISES))
     for name, row in results.items():

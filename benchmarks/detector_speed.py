@@ -1,6 +1,6 @@
 """How long the default detector with calibration takes per sample, beside the simplest kernel on the same machine.
 
-    python benchmarks/detector_speed.py [--series 10000] [--ticks 200] [--json]
+    python -m benchmarks.detector_speed [--series 10000] [--ticks 200] [--json]
 
 Every tick is one batch with a sample of each series. Times are medians over the ticks; the ratio to the EWMA detector says more
 than the time on a machine that does other work.
@@ -19,6 +19,7 @@ from awry.core.protocols import Detector
 from awry.detection.default import DefaultDetector
 from awry.detection.ewma import Ewma
 from awry.detection.scorer import Scorer
+from benchmarks.machine import machine
 
 
 def median_us(judge: Scorer | Detector, series: int, ticks: int) -> float:
@@ -51,7 +52,7 @@ def main() -> None:
     }
     figures["scorer_to_ewma"] = figures["scorer_us"] / figures["ewma_us"]
     if args.json:
-        print(json.dumps(figures))
+        print(json.dumps({"machine": machine(), "figures": figures}, indent=1))
         return
     for name, value in figures.items():
         print(f"{name:18} {value:10.3f}")

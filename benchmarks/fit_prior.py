@@ -1,6 +1,6 @@
 """Fits the pooled survival curves that calibration shrinks to, from the labelled sets of a data folder; writes prior.json.
 
-    python benchmarks/fit_prior.py DATA [--out src/awry/detection/prior.json]
+    python -m benchmarks.fit_prior DATA [--out src/awry/detection/prior.json]
 
 Per set, head and age of the series it counts episodes by their largest strength, leaving out those that
 touch a labelled row, and averages the rates over the sets with equal weight. Where fewer than 20 episodes remain the curve goes
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from awry.detection.calibration import AGES, BINS, QUIET, RISE, WIDTH, age_of
 from awry.detection.state import kernel
-from series_sets import FOLDERS, labelled, strengths, synthetic
+from benchmarks.series_sets import FOLDERS, labelled, strengths, synthetic
 
 Tally = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Episodes (ages, heads, bins) and samples (ages,)."""
