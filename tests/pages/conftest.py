@@ -48,9 +48,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield live
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; without it the test is skipped, but never in CI."""
+    """Debian's Chromium; without it the test is skipped, but never in CI. Gone with the module: it keeps an event loop running."""
     if not CHROMIUM.exists():
         if os.environ.get("CI") == "true":
             pytest.fail(f"cannot find {CHROMIUM}: CI must run the browser tests")

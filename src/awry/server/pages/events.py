@@ -43,18 +43,23 @@ def status(app: App) -> dict[str, Any]:
 def _overview_view(app: App, request: Request, lanes: Lanes) -> View:
     by, hours, _ = overview.choices(app, request)
 
-    async def view() -> dict[str, Any]:
+    async def parts() -> dict[str, Any]:
         said = await overview.answer(app)
-        seen = {
+        seen: dict[str, Any] = {
             "state": said["state"],
             "part:answer": fragment("_answer.html", said=said),
             "part:incidents": fragment("_incidents.html", said=said, **await overview.incidents_context(app)),
             "part:health": fragment("_health.html", **overview.health_context(app)),
-            "heat": await lanes.get(by, hours),
         }
         if said["state"] == "first":
             seen["part:learning"] = fragment("_learning.html", learning=overview.learning(app))
         return seen
+
+    async def view() -> dict[str, Any]:
+        mark = _mark(app)
+        if lanes.parts[0] != mark:
+            lanes.parts = (mark, await parts())
+        return {**lanes.parts[1], "heat": await lanes.get(by, hours)}
 
     return view
 
@@ -142,6 +147,12 @@ def view_of(app: App, request: Request, lanes: Lanes) -> View:
     return _no_view
 
 
+def _mark(app: App) -> tuple[int, int, int]:
+    """Tells one snapshot from the next."""
+    snapshot = app.engine.snapshot
+    return snapshot.seq, snapshot.time, id(snapshot)
+
+
 def _event(name: str, value: Any) -> str:
     return f"event: {name}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n"
 
@@ -149,12 +160,11 @@ def _event(name: str, value: Any) -> str:
 async def stream(app: App, request: Request, view: View) -> AsyncIterator[str]:
     """Events of one reader until it leaves: each part only when it differs from what the reader was last sent."""
     sent: dict[str, str] = {}
-    mark: tuple[int, ...] = ()
+    mark = (-1, -1, -1)
     quiet = 0.0
     yield "retry: 5000\n\n"
     while not app.stopping.is_set() and not await request.is_disconnected():
-        snapshot = app.engine.snapshot
-        found = (snapshot.seq, snapshot.time, id(snapshot))
+        found = _mark(app)
         events: list[str] = []
         if found != mark:
             mark = found

@@ -28,6 +28,8 @@ class Lanes:
     def __init__(self, app: App) -> None:
         self._app = app
         self._groups: dict[str, Groups] = {}
+        self.parts: tuple[tuple[int, int, int], dict[str, Any]] = ((-1, -1, -1), {})
+        """What every reader of the overview is sent for one snapshot, whatever its grouping."""
         self._done: dict[tuple[str, int], tuple[tuple[int, int], dict[str, Any]]] = {}
 
     async def get(self, by: str, hours: int) -> dict[str, Any]:
@@ -144,7 +146,9 @@ async def incidents_context(app: App) -> dict[str, Any]:
 def learning(app: App, limit: int = 10) -> list[dict[str, Any]]:
     """Series that arrive while everything is still warming up, the furthest first."""
     snapshot = app.engine.snapshot
-    order = np.argsort(-snapshot.seen[: snapshot.series].astype(np.int64), kind="stable")[:limit]
+    seen = -snapshot.seen[: snapshot.series].astype(np.int64)
+    chosen = np.argpartition(seen, limit)[:limit] if len(seen) > limit else np.arange(len(seen))
+    order = chosen[np.lexsort((chosen, seen[chosen]))]
     found = []
     for slot in order:
         key = app.table.keys[slot]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from awry.core.incident import Incident
 from awry.core.selector import parse_selector
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 DRAWN = 12
 """Rows with a sparkline; further ones do without, so that a page costs a bounded number of reads."""
+
+
+STEP = 10_000
+"""An open incident's sparkline is drawn anew this often, in milliseconds, however many pages show it."""
+KEPT = 500
+_drawn: WeakKeyDictionary[App, dict[tuple[str, int, int, int], Points]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +108,14 @@ async def _spark(app: App, incident: Incident, now: int) -> Points:
     if not incident.series:
         return Points(())
     series = incident.series[0]
-    end = now if incident.end is None else min(now, incident.end + 10 * words.MINUTE)
+    end = now // STEP * STEP + STEP if incident.end is None else min(now, incident.end + 10 * words.MINUTE)
     length = min(max(end - incident.start, 30 * words.MINUTE), 2 * words.DAY)
     start = end - length * 3 // 2
-    samples = await app.read(app.archive.samples, series.slot, start, end + 1)
-    return points(samples.time, samples.value, start, end + 1, series.start)
+    kept = _drawn.setdefault(app, {})
+    mark = (incident.id, series.slot, series.start, end)
+    if mark not in kept:
+        samples = await app.read(app.archive.samples, series.slot, start, end + 1)
+        if len(kept) >= KEPT:
+            kept.clear()
+        kept[mark] = points(samples.time, samples.value, start, end + 1, series.start)
+    return kept[mark]

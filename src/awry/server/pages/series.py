@@ -198,7 +198,7 @@ def routes(app: App) -> list[BaseRoute]:
             **said,
             opened=opened,
             ranges=RANGES,
-            siblings=siblings(app, key),
+            siblings=await app.read(siblings, app, key),
             data=data_of(app, found, said["past"]),
         )
 
