@@ -70,6 +70,12 @@ def test_labels_with_one_value_are_no_grouping() -> None:
     assert ["host", "role"] == sorted(groupings(FakeApp([k.replace("}", ',env="prod"}') for k in KEYS]).table))
 
 
+def test_labels_that_repeat_with_a_period_are_found_among_many_series() -> None:
+    """The sample of keys does not stride in step with them."""
+    keys = [f'r{{host="w{i}",service="s{i % 50}"}}' for i in range(20_000)]
+    assert ["host", "service"] == sorted(groupings(FakeApp(keys).table))
+
+
 def test_deleted_series_have_no_lane() -> None:
     """An empty slot is left out even when its old cells glow."""
     app = FakeApp([KEYS[0], "", KEYS[2]])

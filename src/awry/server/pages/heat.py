@@ -70,11 +70,13 @@ class Groups:
 def groupings(table: SeriesTable) -> list[str]:
     """Labels worth grouping by, most common first: what a sample of the series carries with more than one value."""
     keys = table.keys
-    step = max(1, len(keys) // _SAMPLED)
+    n = len(keys)
+    # spread without a stride: label values often repeat with a period
+    chosen = range(n) if n <= _SAMPLED else sorted({k * 2_654_435_761 % n for k in range(_SAMPLED)})
     tally: Tally[str] = Tally()
     values: dict[str, set[str]] = {}
-    for key in keys[::step][: _SAMPLED + 1]:
-        for label, value in words.split_key(key)[1]:
+    for slot in chosen:
+        for label, value in words.split_key(keys[slot])[1]:
             tally[label] += 1
             values.setdefault(label, set()).add(value)
     return [label for label, _ in tally.most_common(8) if len(values[label]) > 1][:5]
