@@ -119,6 +119,7 @@ def test_crashes_change_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1500)
 def test_a_hundred_rounds_of_crashes(tmp_path: Path) -> None:
     """The same, a hundred times with other seeds."""
     rounds(100, 1000, tmp_path)

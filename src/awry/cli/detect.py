@@ -137,13 +137,16 @@ def _find(args: argparse.Namespace, table: Table, scored: Scored) -> tuple[Episo
     import numpy as np
 
     from awry.core.rule import Rule
+    from awry.detection.calibration import GROWN
     from awry.engine.threshold import rule_clear, rule_threshold
     from awry.library.episodes import find_episodes, intervals
 
     rule = Rule(name="detect", threshold=args.threshold, budget=None if args.threshold is not None else args.budget or "1 per 30d")
     every: NDArray[np.float64] = np.nan_to_num(intervals(table.batch, len(table.keys)), nan=60_000.0)
-    known = {ms: rule_threshold(rule, ms) for ms in np.unique(every).tolist()}
-    threshold = np.array([known[ms][0] for ms in every.tolist()], np.float64)
+    seen = np.bincount(table.batch.slot, minlength=len(table.keys))
+    ages = list(zip(every.tolist(), np.minimum(seen, GROWN).tolist(), strict=True))
+    known = {age: rule_threshold(rule, *age) for age in set(ages)}
+    threshold = np.array([known[age][0] for age in ages], np.float64)
     clear = np.array([rule_clear(rule, t) for t in threshold.tolist()], np.float64)
     words = {f"score of {t:.2f} and more: {why}" if args.threshold is None else why for t, why in known.values()}
     why = words.pop() if len(words) == 1 else f"score of {threshold.min():.2f} to {threshold.max():.2f} and more, by interval"

@@ -247,7 +247,7 @@ class Engine:
         tick, reason = self._pipeline.step(self._tick_time(), batch, commands, positions)
         reasons = np.split(reason, np.cumsum([len(item.batch) for item in taken])[:-1])
         self._publisher.count(tick.time, len(tick.batch))
-        if tick.changes or tick.commands:
+        if tick.changes or tick.commands or tick.series:
             # Before the commit, so that whoever got the answer finds what it did.
             self._publisher.publish(tick.time, self._writer.error)
         self._writer.put(Work(tick, tuple(taken), tuple(reasons)))

@@ -162,7 +162,7 @@ class Pipeline:
         columns = self.arrivals.columns
         if len(batch):
             columns["absent"][batch.slot] = 0
-        events += self.rules.update(batch, scored, columns["interval"], self._keys)
+        events += self.rules.update(batch, scored, columns["interval"], columns["count"], self._keys)
         return self.incidents.apply(events, self.rules.rules, self._keys, now)
 
     def _by_time(self, now: int) -> tuple[list[Incident], list[Change], bool]:

@@ -112,8 +112,8 @@ class RuleStage:
             self._hold(h)
         self.worst = {(rule, slot): seen for rule, slot, seen in worst}
 
-    def update(self, batch: Batch, scored: Scored, interval: NDArray[Any], keys: Sequence[str]) -> list[Event]:
-        """Run the accepted rows of a tick through every rule. interval: by slot, ms."""
+    def update(self, batch: Batch, scored: Scored, interval: NDArray[Any], seen: NDArray[Any], keys: Sequence[str]) -> list[Event]:
+        """Run the accepted rows of a tick through every rule. interval: by slot, ms. seen: by slot, samples."""
         near = scored.score >= LOWEST_THRESHOLD
         # A series that opens within this batch is held from there on: all of its rows are looked at.
         self._hot[batch.slot[near]] = True
@@ -127,7 +127,7 @@ class RuleStage:
                 if back is not None:
                     events += self._release(back, time)
                 if near[i] or (rule.name, slot, "score") in self.held:
-                    events += self._judge(rule, slot, time, i, batch, scored, float(interval[slot]))
+                    events += self._judge(rule, slot, time, i, batch, scored, float(interval[slot]), int(seen[slot]))
         return events
 
     def stop(self, slot: int, since: int, score: float, keys: Sequence[str]) -> list[Event]:
@@ -154,11 +154,13 @@ class RuleStage:
             self._matching[slot] = found
         return found
 
-    def _judge(self, rule: Rule, slot: int, time: int, i: int, batch: Batch, scored: Scored, interval: float) -> list[Event]:
+    def _judge(
+        self, rule: Rule, slot: int, time: int, i: int, batch: Batch, scored: Scored, interval: float, seen: int
+    ) -> list[Event]:
         held = self.held.get((rule.name, slot, "score"))
         score, segment = float(scored.score[i]), float(scored.segment[i])
         if held is None:
-            threshold, why = rule_threshold(rule, interval)
+            threshold, why = rule_threshold(rule, interval, seen)
             if not score >= threshold:
                 return []
             held = Held(rule.name, slot, "score", "pending", time, threshold, rule_clear(rule, threshold), why)

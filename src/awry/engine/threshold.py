@@ -7,10 +7,13 @@ import re
 
 from awry.core.errors import InvalidInput
 from awry.core.rule import Rule
-from awry.detection.calibration import FLOOR_P
+from awry.detection.calibration import FLOOR_P, GROWN
 
 CLEAR_BELOW = 0.1
 """A rule without `clear` holds until the segment falls this far below its threshold."""
+EARLY_P = 2e-4
+"""The odds at which a series with little history opens: there, realised rates were measured at about half of promised ones."""
+EARLY_FACTOR = 10.0
 _UNITS = {
     "h": 3_600_000,
     "d": 86_400_000,
@@ -36,18 +39,22 @@ def score_of(p: float) -> float:
     return min(1.0, -math.log10(max(p, 1e-300)) / 10)
 
 
-def rule_threshold(rule: Rule, interval_ms: float) -> tuple[float, str]:
-    """The score threshold of a rule for a series of this interval, and in words why it is this one."""
+def rule_threshold(rule: Rule, interval_ms: float, seen: int = GROWN) -> tuple[float, str]:
+    """The score threshold of a rule for a series of this interval, and in words why it is this one.
+
+    seen: samples of the series so far. A series younger than GROWN has no evidence for odds as long as a budget asks, however
+    strange a sample is; it opens at EARLY_P, or EARLY_FACTOR times the budget's odds where those are longer.
+    """
     if rule.threshold is not None:
         return rule.threshold, f"score of {rule.threshold:g}, as the rule says"
-    period = budget_period_ms(rule.budget or "1 per 30d")
-    p = max(interval_ms, 1.0) / period
-    if p < FLOOR_P:
-        return score_of(FLOOR_P), (
-            f"1 in {1 / FLOOR_P:,.0f}, the rarest that calibration is measured to keep "
-            f"(the budget of {rule.budget} asks for 1 in {1 / p:,.0f})"
-        )
-    return score_of(min(p, 0.5)), f"1 in {1 / min(p, 0.5):,.0f}, from the budget of {rule.budget}"
+    asked = min(max(interval_ms, 1.0) / budget_period_ms(rule.budget or "1 per 30d"), 0.5)
+    least = FLOOR_P if seen >= GROWN else min(EARLY_P, EARLY_FACTOR * asked)
+    if asked >= least:
+        return score_of(asked), f"1 in {1 / asked:,.0f}, from the budget of {rule.budget}"
+    odds = f"(the budget of {rule.budget} asks for 1 in {1 / asked:,.0f})"
+    if seen >= GROWN:
+        return score_of(least), f"1 in {1 / least:,.0f}, the rarest that calibration is measured to keep {odds}"
+    return score_of(least), f"1 in {1 / least:,.0f} until {GROWN:,} samples have been seen {odds}"
 
 
 def rule_clear(rule: Rule, threshold: float) -> float:

@@ -45,7 +45,7 @@ def dry_run(
         if time.monotonic() > until:
             break
         samples = archive.samples(slot, start, end)
-        threshold = rule_threshold(rule, float(np.nan_to_num(snapshot.interval_ms[slot])))[0]
+        threshold = rule_threshold(rule, float(np.nan_to_num(snapshot.interval_ms[slot])), int(snapshot.seen[slot]))[0]
         thresholds.append(threshold)
         replayed += 1
         crossing = np.flatnonzero(samples.scored.score >= threshold)
@@ -53,7 +53,7 @@ def dry_run(
             rows = slice(int(crossing[0]), None)
             column = samples.time[rows]
             batch = Batch.of(np.full(column.shape[0], slot, np.int32), column, samples.value[rows])
-            events += stage.update(batch, samples.scored.take(rows), snapshot.interval_ms, keys)
+            events += stage.update(batch, samples.scored.take(rows), snapshot.interval_ms, snapshot.seen, keys)
     incidents = _gather(rule, events, keys)
     found = sorted(incidents.values(), key=lambda i: i.start, reverse=True)
     return {

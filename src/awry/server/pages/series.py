@@ -160,7 +160,7 @@ def data_of(app: App, series: Now, past: list[Incident]) -> dict[str, Any]:
 def threshold_of(app: App, series: Now) -> tuple[float | None, str]:
     """The lowest score at which a rule opens for this series, and why it is that one."""
     found = [
-        rule_threshold(rule, series.interval if words.known(series.interval) else 0)
+        rule_threshold(rule, series.interval if words.known(series.interval) else 0, series.seen)
         for rule in app.engine.snapshot.rules
         if rule.enabled and _covers(rule.selector, series.key)
     ]
