@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from awry.detection import state as at
-from awry.detection.absent import absent, learn_arrivals
+from awry.detection.absent import absent, learn_gap
 from awry.detection.calibration import BINS, WIDTH, episode_rate, onset, score_of
 from awry.detection.profile import bucket_of, learn_profile
 from awry.detection.records import record_group
@@ -137,10 +137,13 @@ def test_arrivals_and_absence() -> None:
     rng = np.random.default_rng(8)
     gaps = np.where(rng.random(300) < 0.05, 90_000, 30_000 + rng.integers(-500, 500, 300))
     times = np.cumsum(gaps).astype(np.int64)
-    n = 3
-    last, usual, longest, count = np.zeros(n, np.int64), np.zeros(n, np.float32), np.zeros(n, np.float32), np.zeros(n, np.uint32)
-    learn_arrivals(np.zeros(300, np.int32), times, last, usual, longest, count)
-    learn_arrivals(np.ones(10, np.int32), times[-10:], last, usual, longest, count)
+    last = np.array([times[-1], times[-1], 0])
+    usual, longest, count = np.zeros(3, np.float32), np.zeros(3, np.float32), np.zeros(3, np.uint32)
+    for slot, arrivals in ((0, times), (1, times[-10:])):
+        count[slot] = 1
+        for gap in np.diff(arrivals):
+            learn_gap(float(gap), slot, usual, longest, count)
+            count[slot] += 1
     assert naive.usual_interval(times.tolist()) == pytest.approx(float(usual[0]), rel=0.05)
     end = int(times[-1])
     allowed = max(5.0 * float(usual[0]), 2.0 * float(longest[0]), 60_000.0)

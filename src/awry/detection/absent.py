@@ -21,31 +21,22 @@ STEP, STEP_FIRST = 0.05, 0.5
 
 
 @kernel
-def learn_arrivals(
-    slot: NDArray[np.int32], time: NDArray[np.int64], last_seen: NDArray[np.int64], interval_ms: NDArray[np.float32],
-    gap_max: NDArray[np.float32], count: NDArray[np.uint32],
-) -> None:  # fmt: skip
-    """Learn arrivals at `time` (n,) Unix ms of series `slot` (n,); last_seen, interval_ms, gap_max, count: by slot, zero at first.
+def learn_gap(
+    gap: float, s: int, interval_ms: NDArray[np.float32], gap_max: NDArray[np.float32], count: NDArray[np.uint32]
+) -> None:
+    """Learn that series s, seen count[s] > 0 times, came again after `gap` ms. All arrays by slot, zero at first.
 
-    interval_ms approaches the median distance: it moves towards each by at most STEP of itself. count: arrivals, saturating.
-    gap_max: the longest distance lately, fading towards the usual interval.
+    interval_ms approaches the median distance: it moves towards each by at most STEP of itself. gap_max: the longest distance
+    lately, fading towards the usual interval.
     """
-    for i in range(slot.shape[0]):
-        s = slot[i]
-        if count[s] > 0 and time[i] > last_seen[s]:
-            gap = float(time[i] - last_seen[s])
-            usual = float(interval_ms[s])
-            if count[s] == 1:
-                interval_ms[s] = gap
-                gap_max[s] = gap
-            else:
-                most = usual * (STEP_FIRST if count[s] < 10 else STEP)
-                interval_ms[s] = usual + min(max(gap - usual, -most), most)
-                gap_max[s] = max(gap, usual + GAP_FADE * (gap_max[s] - usual))
-        if count[s] == 0 or time[i] > last_seen[s]:
-            last_seen[s] = time[i]
-        if count[s] < 4_000_000_000:
-            count[s] += 1
+    usual = float(interval_ms[s])
+    if count[s] == 1:
+        interval_ms[s] = gap
+        gap_max[s] = gap
+    else:
+        most = usual * (STEP_FIRST if count[s] < 10 else STEP)
+        interval_ms[s] = usual + min(max(gap - usual, -most), most)
+        gap_max[s] = max(gap, usual + GAP_FADE * (gap_max[s] - usual))
 
 
 @kernel

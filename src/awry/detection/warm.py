@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from awry.core.batch import Batch
-from awry.detection.absent import absent, learn_arrivals
+from awry.detection.absent import absent, learn_gap
 from awry.detection.scorer import Scorer
 
 
@@ -37,5 +37,5 @@ def compile_kernels(progress: Callable[[str], None] = lambda _: None) -> None:
     scorer.step(batch)
     progress("absent series")
     last, gap, count = np.zeros(1, np.int64), np.zeros(1, np.float32), np.zeros(1, np.uint32)
-    learn_arrivals(batch.slot, batch.time, last, gap.copy(), gap, count)
+    learn_gap(1.0, 0, gap.copy(), gap, count)
     absent(0, last, gap, gap, count)

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch
 from awry.core.tick import REASONS
+from awry.detection.absent import absent, learn_gap
 
 DUPLICATE, LATE, FUTURE, INFINITE, RANGE = (REASONS.index(r) for r in ("duplicate", "late", "future", "infinite", "out_of_range"))
 OLDEST_MS = 946_684_800_000
 """1 January 2000: an older sample is taken for a mistake of units, and refused as "out_of_range"."""
-STEADY = 30
-"""Arrivals before a series can be called absent."""
 LIVE_GRACE_MS = 300_000
 
 _COLUMNS: dict[str, Any] = {
@@ -46,8 +45,7 @@ def admit(
 ) -> int:
     """Fill `reason` (n,) with 0 or an index into REASONS, row by row, learning accepted rows; tells how many are accepted.
 
-    interval: a running median of the distance between samples, ms (sign steps of 5 %, Ma et al. 2013, Frugal-1U in spirit).
-    gap_max: the longest distance, forgotten by 0.5 % a sample.
+    interval and gap_max, in ms of the series' own time: see `detection.absent`.
     """
     accepted = 0
     for i in range(slot.shape[0]):
@@ -68,20 +66,7 @@ def admit(
                 same = v == last_value[s] or (np.isnan(v) and np.isnan(last_value[s]))
                 reason[i] = DUPLICATE if t == previous and same else LATE
                 continue
-            gap = np.float32(t - previous)
-            if n == 1:
-                interval[s] = gap
-                gap_max[s] = gap
-            else:
-                rate = np.float32(0.05) if n >= 16 else np.float32(0.25)
-                step = interval[s] * rate
-                if gap > interval[s] + step:
-                    interval[s] += step
-                elif gap < interval[s] - step:
-                    interval[s] -= step
-                else:
-                    interval[s] += (gap - interval[s]) * rate
-                gap_max[s] = max(gap, gap_max[s] * np.float32(0.995))
+            learn_gap(float(t - previous), s, interval, gap_max, count)
         reason[i] = 0
         last_time[s] = t
         last_value[s] = v
@@ -124,11 +109,10 @@ class Arrivals:
         Only series whose samples were live (time near the clock) count: history that was loaded does not go absent.
         """
         c, n = self.columns, self.slots
-        silent = (now - c["last_seen"][:n]).astype(np.float32)
-        interval = c["interval"][:n]
-        limit = np.maximum(np.maximum(5 * interval, 2 * c["gap_max"][:n]), 60_000)
-        live = c["last_time"][:n] + 3 * interval + LIVE_GRACE_MS > c["last_seen"][:n]
-        return np.flatnonzero((c["absent"][:n] == 0) & (c["count"][:n] >= STEADY) & (silent > limit) & live)
+        interval, seen = c["interval"][:n], c["last_seen"][:n]
+        gone = absent(now, seen, interval, c["gap_max"][:n], c["count"][:n])
+        live = c["last_time"][:n] + 3 * interval + LIVE_GRACE_MS > seen
+        return np.flatnonzero(gone & live & (c["absent"][:n] == 0))
 
     def dump(self) -> Arrays:
         """Copies of every column."""
