@@ -113,12 +113,19 @@ def test_an_outage_does_not_become_normal() -> None:
 
 
 def test_missing_burst_speaks() -> None:
-    """Bursts every 40 samples that stop are noticed by the heartbeat within three periods, and not before."""
-    values = np.random.default_rng(2).normal(1, 0.1, 1200)
-    values[np.arange(20, 900, 40)] += 10
+    """Bursts every 40 samples that stop on the third day are noticed within three periods, and not before."""
+    values = np.random.default_rng(2).normal(1, 0.1, 3600)
+    values[np.arange(20, 3300, 40)] += 10
     beat = run(values).strength[:, HEARTBEAT]
-    assert np.nanmax(beat[300:900]) < 1
-    assert np.nanmax(beat[900:1010]) >= 1
+    assert np.nanmax(beat[300:3300]) < 1
+    assert np.nanmax(beat[3300:3410]) >= 1
+
+
+def test_first_evening_is_no_missing_burst() -> None:
+    """Noise on a daily wave: that peaks end with the first day's afternoon is not strange."""
+    t = np.arange(2880)
+    values = 50 + 10 * np.sin(2 * np.pi * t / 1440) + np.random.default_rng(5).normal(size=2880)
+    assert np.nanmax(run(values).strength[:1440, HEARTBEAT]) < 1
 
 
 def test_stuck_value_speaks() -> None:

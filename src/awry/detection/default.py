@@ -224,7 +224,7 @@ def judge(
         part = PCA_PART
     if plain > shape:
         shape, part = plain, START_PART
-    beat = heartbeat(f, c, x, change)
+    beat = heartbeat(f, c, x, change, day_known)
     if beat >= 1.0 and beat > shape - 3.0:
         part = HEARTBEAT_PART
     f[SEGMENT] = max(FADE * f[SEGMENT], shape)

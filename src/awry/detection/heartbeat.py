@@ -51,8 +51,12 @@ def learn_level(f: NDArray[np.float32], c: NDArray[np.int32], x: float) -> None:
 
 
 @kernel
-def heartbeat(f: NDArray[np.float32], c: NDArray[np.int32], x: float, change: float) -> float:
-    """Strength, 0 and up; 1 means twice as long a silence as ever. change: from the previous sample, in the series' unit."""
+def heartbeat(f: NDArray[np.float32], c: NDArray[np.int32], x: float, change: float, day_known: bool) -> float:
+    """Strength, 0 and up; 1 means twice as long a silence as ever. change: from the previous sample, in the series' unit.
+
+    day_known: this time of day was seen on another day. Before that, bursts that end may be no more than the evening: a series
+    with a daily cycle would be called strange on its first one. A flat line needs no such knowledge.
+    """
     strength = 0.0
     rise = x - f[BEAT_LOW]
     active_above = max(0.5 * f[BEAT_PEAK], 3.0 * f[BEAT_SCALE])
@@ -74,7 +78,7 @@ def heartbeat(f: NDArray[np.float32], c: NDArray[np.int32], x: float, change: fl
         c[BEAT_SINCE] = 0
     elif c[BEAT_COUNT] >= BURSTS and c[BEAT_SINCE] > f[BEAT_GAP]:
         ratio = c[BEAT_SINCE] / (max(f[BEAT_GAP], 5.0) + 3.0)
-        if ratio > 1.0:
+        if ratio > 1.0 and day_known:
             strength = math.log2(ratio) * min(1.0, c[BEAT_COUNT] / 12.0)
         if ratio > 1.5:
             f[BEAT_PEAK] *= 0.9995
