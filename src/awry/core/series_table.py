@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from awry.core.admission import inadmissible
 from awry.core.clock import Clock, SystemClock
 from awry.core.errors import Overloaded
 from awry.core.hashing import RawIndex
 from awry.core.series_key import canonical
+
+SPELLINGS = 2
+"""Raw spellings kept per series on average; one more is read anew each time it comes, which is slow but harmless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +24,8 @@ class SeriesLimits:
 
     total: int = 1_000_000
     new_per_minute: int = 200_000
+    future_ms: int | None = None
+    """When set, no series begins with a sample that is infinite, too old, or further ahead of the clock than this."""
 
 
 class SeriesTable:
@@ -53,6 +62,15 @@ class SeriesTable:
         """Slot of a canonical key, or -1."""
         return self._slot_of.get(key, -1)
 
+    def inadmissible(self, time: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """For each sample 0, or an index into REASONS that says why no series may begin with it.
+
+        Doors ask before they intern a key: a sender of nonsense would otherwise use up the limit on series.
+        """
+        if self.limits.future_ms is None:
+            return np.zeros(len(time), np.uint8)
+        return inadmissible(time, value, self._clock.now_ms() + self.limits.future_ms)
+
     def intern(self, key: str) -> int:
         """Slot of a canonical key, given a new one at first sight. Raises Overloaded over a limit (counted)."""
         slot = self._slot_of.get(key)
@@ -68,7 +86,7 @@ class SeriesTable:
         """Slot of a canonical key, remembering that `raw` means it in this protocol."""
         slot = self.intern(key)
         index = self.index(protocol)
-        if index.find(raw) < 0:
+        if len(index) < SPELLINGS * self.limits.total and index.find(raw) < 0:
             index.add(raw, slot)
         return slot
 

@@ -8,13 +8,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from awry.core.admission import OLDEST_MS
 from awry.core.batch import Arrays, Batch
 from awry.core.tick import REASONS
 from awry.detection.absent import absent, learn_gap
 
 DUPLICATE, LATE, FUTURE, INFINITE, RANGE = (REASONS.index(r) for r in ("duplicate", "late", "future", "infinite", "out_of_range"))
-OLDEST_MS = 946_684_800_000
-"""1 January 2000: an older sample is taken for a mistake of units, and refused as "out_of_range"."""
 LIVE_GRACE_MS = 300_000
 
 _COLUMNS: dict[str, Any] = {

@@ -19,6 +19,7 @@ from awry.core.errors import InvalidSelector
 from awry.core.hashing import probe
 from awry.core.series_key import format_key, parse_key
 from awry.core.series_table import SeriesTable
+from awry.core.tick import REASONS
 from awry.formats.decoded import Decoded, intern
 from awry.formats.numbers import (
     CUT,
@@ -170,19 +171,24 @@ def _batch(data: NDArray[np.uint8], table: SeriesTable, columns: _Columns, rows:
         value[row] = float(data[begin:stop].tobytes())
     unknown = np.flatnonzero(slot < 0)
     batch = Batch(slot, time, value)
-    if len(unknown) and _resolve(data, table, unknown, columns.name, slot, refused):
+    if len(unknown) and _resolve(data, table, unknown, columns.name, batch, refused):
         return batch.take(slot >= 0)
     return batch
 
 
 def _resolve(
     data: NDArray[np.uint8], table: SeriesTable, unknown: NDArray[np.intp], name: NDArray[np.int64],
-    slot: NDArray[np.int32], refused: Counter[str],
+    batch: Batch, refused: Counter[str],
 ) -> bool:  # fmt: skip
     """Give slots to rows with names never seen; tells whether any was refused."""
     answers: dict[bytes, int | str] = {}
     any_refused = False
-    for row, (begin, stop) in zip(unknown.tolist(), name[unknown].tolist(), strict=True):
+    codes = table.inadmissible(batch.time[unknown], batch.value[unknown]).tolist()
+    for row, (begin, stop), code in zip(unknown.tolist(), name[unknown].tolist(), codes, strict=True):
+        if code:
+            refused[REASONS[code]] += 1
+            any_refused = True
+            continue
         raw = data[begin:stop].tobytes()
         answer = answers.get(raw)
         if answer is None:
@@ -191,7 +197,7 @@ def _resolve(
             refused[answer] += 1
             any_refused = True
         else:
-            slot[row] = answer
+            batch.slot[row] = answer
     return any_refused
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 
 from awry.core.errors import InvalidInput, TooLarge, UnsupportedMedia
 
@@ -19,24 +20,51 @@ def unpack(body: bytes, content_encoding: str | None, max_bytes: int) -> bytes:
     return body
 
 
+PIECE_BYTES = 262_144
+"""Most that comes out of a stream at once."""
+
+
+class Gunzip:
+    """Decompresses all members of a gzip file as it arrives. Raises InvalidInput where it is damaged or ends too early."""
+
+    def __init__(self) -> None:
+        self._member: zlib._Decompress | None = None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What comes out of these bytes, in pieces of at most PIECE_BYTES; all of them must be taken."""
+        while data:
+            if self._member is None:
+                self._member = zlib.decompressobj(wbits=31)
+            piece = self._out(self._member, data)
+            while piece:
+                yield piece
+                piece = self._out(self._member, self._member.unconsumed_tail)
+            data = self._member.unused_data
+            if self._member.eof:
+                self._member = None
+
+    def finish(self) -> None:
+        """The file ends here."""
+        if self._member is not None:
+            raise InvalidInput("cannot decompress the body: the gzip file ends too early", hint="send a whole gzip file")
+
+    def _out(self, member: zlib._Decompress, data: bytes) -> bytes:
+        try:
+            return member.decompress(data, PIECE_BYTES)
+        except zlib.error as error:
+            raise InvalidInput(f"cannot decompress the body: {error}", hint="send a whole gzip file") from error
+
+
 def gunzip(body: bytes, max_bytes: int) -> bytes:
     """All members of a gzip file; stops as soon as more than max_bytes come out."""
     parts: list[bytes] = []
-    size = 0
-    rest = body
-    while rest:
-        member = zlib.decompressobj(wbits=31)
-        try:
-            part = member.decompress(rest, max_bytes - size + 1)
-        except zlib.error as error:
-            raise InvalidInput(f"cannot decompress the body: {error}", hint="send a whole gzip file") from error
+    size, file = 0, Gunzip()
+    for part in file.feed(body):
         size += len(part)
         if size > max_bytes:
             raise too_large(max_bytes)
-        if not member.eof:
-            raise InvalidInput("cannot decompress the body: the gzip file ends too early", hint="send a whole gzip file")
         parts.append(part)
-        rest = member.unused_data
+    file.finish()
     return b"".join(parts)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from awry.core.batch import Batch
 from awry.core.errors import InvalidInput, InvalidSelector, Overloaded, TooLarge
 from awry.core.series_table import SeriesTable
+from awry.core.tick import REASONS
 from awry.formats.gzipped import unpack
 from awry.formats.numbers import MAX_TIME_MS, MIN_TIME_MS
 from awry.formats.rfc3339 import parse_time
@@ -61,6 +62,7 @@ class _Fast(msgspec.Struct):
     value: list[float | None] | None = None
 
 
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _FAST = msgspec.json.Decoder(_Fast)
 _FAST_LINES = msgspec.json.Decoder(_Row)
 
@@ -79,13 +81,25 @@ def decode_json_samples(
     Reasons of refused rows: malformed, bad_key, series_limit, bad_time, out_of_range, bad_value.
     """
     plain = unpack(body, content_encoding, max_bytes)
-    if (content_type or "").partition(";")[0].strip().lower() in _LINES:
+    if is_lines(content_type):
         series, time, value, malformed = _lines(plain)
     else:
         series, time, value, malformed = _document(plain)
     if len(value) > max_samples:
         raise TooLarge(f"cannot take more than {max_samples} samples in one request", hint="send smaller requests")
-    return _columns(table, series, time, value, malformed)
+    return _columns(table, series, time, value, dict.fromkeys(malformed, "malformed"))
+
+
+def is_lines(content_type: str | None) -> bool:
+    """Whether a body of this type is one row a line."""
+    return (content_type or "").partition(";")[0].strip().lower() in _LINES
+
+
+def decode_json_lines(lines: Sequence[bytes | None], table: SeriesTable) -> JsonSamples:
+    """Decode some lines of a stream, one row each; None stands for one that was too long to keep, and is refused as "too_long"."""
+    series, time, value, malformed = _parse_lines([line or b"" for line in lines])
+    reasons = {i: "malformed" if lines[i] is not None else "too_long" for i in malformed}
+    return _columns(table, series, time, value, reasons)
 
 
 _Parsed = tuple[Sequence[Any], Sequence[Any], Sequence[Any], list[int]]
@@ -95,7 +109,7 @@ _Parsed = tuple[Sequence[Any], Sequence[Any], Sequence[Any], list[int]]
 def _document(body: bytes) -> _Parsed:
     try:
         fast = _FAST.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except _NO_JSON:
         try:
             tree = _loads(body)
         except InvalidInput:
@@ -145,10 +159,13 @@ _NO_ROW = {"series": "", "time": 0, "value": None}
 
 
 def _lines(body: bytes) -> _Parsed:
-    lines = [line for line in body.splitlines() if line.strip()]
+    return _parse_lines([line for line in body.splitlines() if line.strip()])
+
+
+def _parse_lines(lines: Sequence[bytes]) -> _Parsed:
     try:
         rows = [_FAST_LINES.decode(line) for line in lines]
-    except (msgspec.DecodeError, RecursionError):
+    except _NO_JSON:
         return _rows([_line(line) for line in lines])
     return [r.series for r in rows], [r.time for r in rows], [r.value for r in rows], []
 
@@ -170,7 +187,7 @@ def _loads(body: bytes) -> Any:
     """Any JSON, also with the bare NaN and Infinity that Python and JavaScript tools write."""
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except _NO_JSON:
         pass  # read again by the decoder that allows NaN and says where it stopped
     try:
         return json.loads(body)
@@ -183,12 +200,12 @@ def _loads(body: bytes) -> Any:
 
 
 def _columns(
-    table: SeriesTable, series: Sequence[Any], time: Sequence[Any], value: Sequence[Any], malformed: list[int]
+    table: SeriesTable, series: Sequence[Any], time: Sequence[Any], value: Sequence[Any], reasons: dict[int, str]
 ) -> JsonSamples:
-    reasons: dict[int, str] = dict.fromkeys(malformed, "malformed")
+    """Rows to columns; `reasons` has the indices of those that are no rows, and gets those of all others refused."""
     times = _times(time, reasons)
     values = _values(value, reasons)
-    slots = _slots(table, series, reasons)
+    slots = _slots(table, series, times, values, reasons)
     batch, index = Batch(slots, times, values), np.arange(len(slots))
     if reasons:
         index = np.delete(index, sorted(reasons))
@@ -235,15 +252,22 @@ def _values(value: Sequence[Any], reasons: dict[int, str]) -> NDArray[np.float64
     return values
 
 
-def _slots(table: SeriesTable, series: Sequence[Any], reasons: dict[int, str]) -> NDArray[np.int32]:
+def _slots(
+    table: SeriesTable, series: Sequence[Any], times: NDArray[np.int64], values: NDArray[np.float64], reasons: dict[int, str]
+) -> NDArray[np.int32]:
     answers: dict[str, int | str] = {}
     if set(map(type, series)) <= {str}:
         slots = np.fromiter(map(table.find, series), np.int32, len(series))
     else:
         slots = np.full(len(series), -1, np.int32)
-    for i in np.flatnonzero(slots < 0).tolist():
+    unknown = np.flatnonzero(slots < 0)
+    codes = table.inadmissible(times[unknown], values[unknown]).tolist()
+    for i, code in zip(unknown.tolist(), codes, strict=True):
         text = series[i]
         if i in reasons:
+            continue
+        if code:
+            reasons[i] = REASONS[code]
             continue
         if type(text) is not str:
             reasons[i] = "bad_key"

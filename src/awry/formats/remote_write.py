@@ -16,6 +16,7 @@ from awry.core.batch import Batch
 from awry.core.errors import InvalidInput, InvalidSelector, TooLarge, UnsupportedMedia
 from awry.core.series_key import MAX_KEY_BYTES, MAX_LABELS, format_key
 from awry.core.series_table import SeriesTable
+from awry.core.tick import REASONS
 from awry.formats import protobuf_walk as wire
 from awry.formats.decoded import intern
 from awry.formats.snappy import decompress
@@ -104,7 +105,9 @@ def decode_remote_write(
     unknown = np.flatnonzero(slot[first[:series]] < 0)
     if len(unknown):
         answers = np.zeros(series, np.int32)
-        answers[unknown] = _resolve(data, table, version, places, unknown, slot[first[unknown]], span, refused, first, series, rows)
+        codes = table.inadmissible(batch.time, batch.value)
+        bounds = np.append(first[:series], rows)
+        answers[unknown] = _resolve(data, table, version, places, unknown, slot[first[unknown]], span, refused, bounds, codes)
         mask = slot < 0
         slot[mask] = answers[owner[:rows][mask]]
         if slot.size and slot.min() < 0:
@@ -125,15 +128,23 @@ def _symbols(data: NDArray[np.uint8], end: int) -> NDArray[np.int64]:
 
 def _resolve(
     data: NDArray[np.uint8], table: SeriesTable, version: int, places: NDArray[np.int64], unknown: NDArray[np.intp],
-    states: NDArray[np.int32], span: NDArray[np.int64], refused: Counter[str], first: NDArray[np.int64], series: int, rows: int,
+    states: NDArray[np.int32], span: NDArray[np.int64], refused: Counter[str], bounds: NDArray[np.int64], codes: NDArray[np.uint8],
 ) -> list[int]:  # fmt: skip
-    """A slot for each series never seen, or -1 with its samples counted under a reason."""
+    """A slot for each series never seen, or -1 with its samples counted under a reason.
+
+    bounds: (series + 1,) rows of series i are [bounds[i], bounds[i + 1]). codes: (rows,) why no series may begin with a row, or 0.
+    """
     slots: list[int] = []
     seen: dict[bytes, int | str] = {}
     for number, state in zip(unknown.tolist(), states.tolist(), strict=True):
         answer: int | str
+        of_rows = codes[bounds[number] : bounds[number + 1]]
         if state in _REFUSALS:
             answer = _REFUSALS[state]
+        elif of_rows.all():
+            refused.update(REASONS[code] for code in of_rows.tolist())
+            slots.append(-1)
+            continue
         else:
             raw = data[span[number, 0] : span[number, 1]].tobytes()
             pairs = _pairs_v1(raw) if version == 1 else _pairs_v2(raw, data, places)
@@ -141,8 +152,7 @@ def _resolve(
             known = seen.get(raw)
             answer = seen[raw] = _admit(table, raw, pairs) if known is None else known
         if isinstance(answer, str):
-            after = int(first[number + 1]) if number + 1 < series else rows
-            refused[answer] += after - int(first[number])
+            refused[answer] += len(of_rows)
             answer = -1
         slots.append(answer)
     return slots

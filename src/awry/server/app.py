@@ -69,7 +69,9 @@ class App:
         self.clock = self.options.clock
         self.started = 0
         """Unix ms at which everything was entered; 0 before."""
-        self.table = SeriesTable(SeriesLimits(config.limits.series, config.limits.new_series_per_minute), self.clock)
+        self.table = SeriesTable(
+            SeriesLimits(config.limits.series, config.limits.new_series_per_minute, config.engine.future_tolerance_ms), self.clock
+        )
         self.auth = Auth(config.auth, self.clock)
         self.engine: Engine
         self.store: SqlStore

@@ -23,13 +23,18 @@ LOOKUP_SECONDS = 2.0
 """Time spent at most on telling duplicates from late samples; the rest stay "late"."""
 
 
-async def take(app: App, source: str, batch: Batch, received: int, refused: Mapping[str, int]) -> Receipt:
+async def take(app: App, source: str, batch: Batch, received: int, refused: Mapping[str, int], *, wait: bool = False) -> Receipt:
     """Commit the samples; of those refused as late, the ones that are stored already become duplicates.
 
-    Raises Overloaded when the queue is full and StoreUnavailable when the store cannot write: nothing is acknowledged then.
+    Raises Overloaded when the queue is full (unless told to wait for room) and StoreUnavailable when the store cannot write:
+    nothing is acknowledged then.
     """
+    if wait:
+        answer = await app.engine.put(batch, source=source, received=received, refused=refused)
+    else:
+        answer = app.engine.put_nowait(batch, source=source, received=received, refused=refused)
     # Shielded: a client that goes away must not cancel what the engine is about to answer.
-    receipt = await asyncio.shield(app.engine.put_nowait(batch, source=source, received=received, refused=refused))
+    receipt = await asyncio.shield(answer)
     late = np.flatnonzero(receipt.reasons == LATE)
     if not late.size:
         return receipt

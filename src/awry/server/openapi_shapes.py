@@ -177,7 +177,9 @@ SCHEMAS: Json = {
             _COLUMNS,
         ]
     },
-    "Accepted": _object({"accepted": COUNT, "refused": _list(_object({"index": COUNT, "reason": TEXT}))}),
+    "Accepted": _object(
+        {"accepted": COUNT, "refused": _list(_object({"index": COUNT, "reason": TEXT})), "refused_total": COUNT}, ("refused_total",)
+    ),
     "Samples": _object({"series": TEXT, "time": _list(MS), **dict.fromkeys(_VALUES, COLUMN), "part": _list(TEXT)}),
     "SeriesPage": _object({"series": _list(_object(_SERIES)), "next": MARK}),
     "Deleted": _object({"deleted": FLAG, "count": COUNT, "series": _list(TEXT), "more": FLAG}),

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from awry.core.tick import REASONS
-from awry.formats.json_samples import decode_json_samples
+from awry.formats.json_samples import decode_json_samples, is_lines
+from awry.server.api.samples_stream import post_stream
 from awry.server.body import read_body
 from awry.server.intake import count_reasons, take
 from awry.server.problems import reply
@@ -22,6 +23,8 @@ SOURCE = "json"
 
 async def post_samples(app: App, request: Request) -> Response:
     """200 with `accepted` and `refused`, each refusal with the index of its row in the body and a reason."""
+    if is_lines(request.headers.get("content-type")):
+        return await post_stream(app, request, SOURCE)
     limits = app.config.limits
     decoded = decode_json_samples(
         await read_body(request, limits),

@@ -37,7 +37,8 @@ def routes(app: App) -> list[BaseRoute]:
         wanted = STATES.index(state) if state else -1
 
         def accept(slot: int) -> bool:
-            return wanted < 0 or int(snapshot.state[slot]) == wanted
+            # A series whose first sample is not committed, or was refused, is none yet.
+            return bool(snapshot.seen[slot]) and (wanted < 0 or int(snapshot.state[slot]) == wanted)
 
         def search() -> Response:
             if order == "score":
@@ -68,7 +69,7 @@ def routes(app: App) -> list[BaseRoute]:
 
 def show_series(app: App, snapshot: Snapshot, slot: int) -> dict[str, Any]:
     """One series as the API lists it: its state and its last sample."""
-    seen = int(snapshot.seen[slot])
+    seen, interval = int(snapshot.seen[slot]), float(snapshot.interval_ms[slot])
     return {
         "key": app.table.keys[slot],
         "state": STATES[int(snapshot.state[slot])],
@@ -79,6 +80,6 @@ def show_series(app: App, snapshot: Snapshot, slot: int) -> dict[str, Any]:
         "high": brief(float(snapshot.high[slot])),
         "score": round(float(snapshot.score[slot]), 4),
         "segment": round(float(snapshot.segment[slot]), 4),
-        "interval": round(float(snapshot.interval_ms[slot])) if np.isfinite(snapshot.interval_ms[slot]) else None,
+        "interval": round(interval) if interval > 0 and np.isfinite(interval) else None,
         "seen": seen,
     }
