@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from awry.core.protocols import Store
 from awry.core.tick import Block, Tick
 from awry.engine.intake import Intake
 
+log = logging.getLogger("awry.store")
 WAITING_TICKS = 16
 """Ticks decided but not yet committed; beyond it the engine's thread waits, and batches grow instead."""
 RETRY_SECONDS = 0.5
@@ -124,10 +126,13 @@ class Writer:
             except StoreUnavailable as error:
                 first, self.error = not self.error, error.message
                 if first:
+                    log.warning("%s; trying again until it works", error.message)
                     self._failed(error.message)
                 if self._given_up.wait(RETRY_SECONDS):
                     raise
             else:
+                if self.error:
+                    log.warning("the store works again")
                 self.error = ""
                 return
 
