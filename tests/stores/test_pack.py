@@ -60,6 +60,15 @@ def test_chunk_round_trip(samples: tuple[Batch, Scored]) -> None:
             assert bits((batch.take(mine), scored.take(mine))) == bits(found)
 
 
+@pytest.mark.parametrize("odd", [-np.nan, -0.0, 6.5535, -1e-4, np.inf, 3e38])
+def test_scores_off_the_grid_keep_their_bits(odd: float) -> None:
+    """A score that two bytes cannot hold, were it only the sign of a NaN, comes back with every bit."""
+    score = np.array([0.25, odd, np.nan], np.float32)
+    batch, blank = Batch.of([1, 1, 1], [1, 2, 3], [0.0, 1.0, 2.0]), Scored.blank(3)
+    scored = Scored(blank.raw, score, score[::-1].copy(), blank.expected, blank.low, blank.high, blank.part)
+    assert bits((batch, scored)) == bits(unpack_rows(pack_rows(batch, scored))) == bits(unpack_rows(pack_chunk(batch, scored)))
+
+
 def test_scores_take_two_bytes() -> None:
     """Scores on the grid are kept as steps of 0.0001: what is packed is smaller than with any one off the grid."""
     tick = tick_of(1, 5000)

@@ -184,12 +184,11 @@ def _guess(value: NDArray[np.float64]) -> NDArray[np.uint32]:
 
 
 def _narrow(column: Floats) -> tuple[bytes, bool]:
-    """Multiples of 0.0001 as uint16 with 65535 for NaN; any other column as it is (True)."""
+    """Multiples of 0.0001 as uint16 with 65535 for NaN (of no sign); any other column as it is (True)."""
     with np.errstate(invalid="ignore", over="ignore"):
         steps = np.rint(column.astype(np.float64) * 10_000)
-        nan = np.isnan(steps)
-        small = np.where(nan | (steps < 0) | (steps >= _NAN16), _NAN16, steps).astype(np.uint16)
-    if np.array_equal(_widen(small).view(np.uint32), np.where(nan, np.float32(np.nan), column).view(np.uint32)):
+        small = np.where(np.isnan(steps) | (steps < 0) | (steps >= _NAN16), _NAN16, steps).astype(np.uint16)
+    if np.array_equal(_widen(small).view(np.uint32), column.view(np.uint32)):
         return _shuffle(small), False
     return _shuffle(column), True
 
