@@ -14,10 +14,10 @@ PYTEST := $(VENV)/bin/python -m pytest
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help install run check lint test test-long docs docs-serve bench clean
+.PHONY: help install run check lint kernels clean-kernels test test-long docs docs-serve bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "cannot install: no Python 3.11 or newer found; install it, or say where it is: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -34,7 +34,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(PIP) -e '.[dev]'
 	@touch $(VENV)/.run $@
 
-install: $(VENV)/.dev ## install into .venv everything that tests and benches need
+install: kernels ## install into .venv everything that tests and benches need
 
 run: $(VENV)/.run ## watch this machine and a replay of real metrics; prints the dashboard's address
 	@$(VENV)/bin/awry demo $(ARGS)
@@ -44,13 +44,17 @@ lint: $(VENV)/.dev ## ruff and mypy only
 	@$(VENV)/bin/ruff format --check --quiet src tests benchmarks scripts
 	@$(VENV)/bin/mypy
 
-check: lint ## the fast subset: ruff, mypy, docs tests, fast tests
+# Before tests: two workers would compile the same kernels at the same time.
+kernels: $(VENV)/.dev
+	@$(VENV)/bin/python -c 'from awry.cli.serve import compile_kernels; compile_kernels()'
+
+check: lint kernels ## the fast subset: ruff, mypy, docs tests, fast tests
 	@$(PYTEST) -q -n $(WORKERS) --dist loadgroup -m "not slow and not long and not browser" $(ARGS)
 
-test: $(VENV)/.dev ## the whole suite but the minutes-long tests
+test: kernels ## the whole suite but the minutes-long tests
 	@$(PYTEST) -q -n $(WORKERS) --dist loadgroup -m "not long" $(ARGS)
 
-test-long: $(VENV)/.dev ## chaos, tutorials, slow peers
+test-long: kernels ## chaos, tutorials, slow peers
 	@$(PYTEST) -q -n $(WORKERS) --dist loadgroup -m "long" $(ARGS)
 
 docs: $(VENV)/.dev ## build the documentation into site/
@@ -63,5 +67,8 @@ docs-serve: $(VENV)/.dev ## read the documentation while you write it
 bench: $(VENV)/.dev ## end-to-end speed on this machine; see benchmarks/README.md for the others
 	@$(VENV)/bin/python -m benchmarks.end_to_end
 
-clean: ## remove what was built, the virtual environment too
+clean-kernels: ## remove the compiled kernels (an edit of a source with kernels does so by itself)
+	@find src -name '*.nb[ci]' -delete
+
+clean: clean-kernels ## remove what was built, the virtual environment too
 	@rm -rf $(VENV) site dist build .mypy_cache .ruff_cache .hypothesis .schemathesis

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import cramjam
 
 from awry.core.series_table import SeriesTable
+from awry.detection.warm import drop_stale
 from awry.formats.remote_write import decode_remote_write
 from awry.server import warm
 
@@ -22,3 +26,21 @@ def test_the_tiny_messages_are_real_ones() -> None:
         table = SeriesTable()
         found = decode_remote_write(bytes(cramjam.snappy.compress_raw(message)), table, version=version)
         assert ([1.0], [1], ["x"]) == (found.batch.value.tolist(), found.batch.time.tolist(), table.keys)
+
+
+def test_kernels_are_stale_when_any_kernel_source_is_newer(tmp_path: Path) -> None:
+    """A changed source with kernels outdates the cached kernels of every folder, a changed source without any costs nothing."""
+
+    def put(name: str, time: int, text: str = "") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        os.utime(path, (time, time))
+        return path
+
+    put("core/hashing.py", 100, "@njit(cache=True)\ndef probe(): ...\n")
+    caller = put("formats/__pycache__/graphite.nbi", 200)
+    put("formats/names.py", 300, "# no kernel here\n")
+    assert (0, True) == (drop_stale(tmp_path), caller.exists())
+    put("core/hashing.py", 400, "@njit(cache=True)\ndef probe(): ...\n")
+    assert (1, False) == (drop_stale(tmp_path), caller.exists())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,15 +12,18 @@ from awry.core.batch import Batch
 from awry.detection.absent import absent, learn_gap
 from awry.detection.scorer import Scorer
 
+PACKAGE = Path(__file__).parents[1]
+_KERNEL = re.compile(r"\bnjit\(|^@kernel\b", re.MULTILINE)
 
-def drop_stale() -> int:
-    """Delete cached kernels older than the newest source of their folder; how many.
+
+def drop_stale(package: Path = PACKAGE) -> int:
+    """Delete cached kernels older than the newest source that has kernels, in the whole package; how many.
 
     Numba renews a cached kernel when its own file changes, not when a kernel that it calls from another file does.
     """
-    folder = Path(__file__).parent
-    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
-    stale = [index for index in folder.glob("__pycache__/*.nbi") if index.stat().st_mtime < newest]
+    sources = [source for source in package.rglob("*.py") if _KERNEL.search(source.read_text(encoding="utf-8"))]
+    newest = max(source.stat().st_mtime for source in sources)
+    stale = [index for index in package.rglob("__pycache__/*.nbi") if index.stat().st_mtime < newest]
     for index in stale:
         index.unlink(missing_ok=True)
     return len(stale)
