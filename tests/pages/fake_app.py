@@ -100,6 +100,10 @@ class FakeArchive:
         """By id."""
         return next((i for i in self.open + self.resolved if i.id == id), None)
 
+    def stats(self) -> dict[str, int]:
+        """A store of two days."""
+        return {"bytes": 4_200_000, "samples": 120_000, "oldest": NOW - 2880 * MINUTE, "newest": NOW - MINUTE}
+
     def changes(self, incident_id: str = "", *, after: int = 0, limit: int = 1000) -> list[Change]:
         """Of one incident."""
         return [c for c in self.log if c.incident.id == incident_id]
@@ -119,6 +123,9 @@ class FakeApp:
         self.dispatcher = SimpleNamespace(status={"hook": NotifierStatus("hook")})
         self.auth = SimpleNamespace(needed=False)
         self.sources: list[Any] = []
+        self.pumps: list[Any] = []
+        self.config = SimpleNamespace(limits=SimpleNamespace(series=1_000_000, new_series_per_minute=200_000))
+        self.version, self.started, self.ready = "1.2.3", NOW - 60 * MINUTE, True
         self.stopping = asyncio.Event()
         self.reads: list[str] = []
 

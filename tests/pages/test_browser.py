@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.pages.conftest import KEYS, spike
+from tests.pages.conftest import KEYS, MINUTE, spike
 from tests.server.live import Live
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -125,10 +127,11 @@ def test_search_by_keyboard(open_page: OpenPage) -> None:
     expect(page.locator("#found [role=option]")).to_have_count(3)
     expect(page.locator("#found .all")).to_be_visible()
     page.keyboard.press("ArrowDown")
-    expect(page.locator("#found [aria-selected=true]")).to_contain_text("db-2")
+    expect(page.locator("#hit-1")).to_have_attribute("aria-selected", "true")
+    chosen = page.locator("#hit-1").get_attribute("title") or ""
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/series"))
-    expect(page.locator("h1")).to_contain_text("cpu_utilization of db-2")
+    expect(page.locator(".crumb .whole")).to_have_text(chosen)
 
 
 def test_keys_go_everywhere(open_page: OpenPage) -> None:
@@ -150,6 +153,21 @@ def test_keys_go_everywhere(open_page: OpenPage) -> None:
     page.keyboard.press("g")
     page.keyboard.press("r")
     page.wait_for_url(re.compile("/rules"))
+
+
+def test_the_status_page_goes_on_by_itself(open_page: OpenPage, server: Live) -> None:
+    """By `g t`; what is sent while it is open is counted there, and what is refused is said with its reason."""
+    page = open_page("/")
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    page.wait_for_url(re.compile("/status"))
+    expect(page.locator("#status")).to_contain_text("graphite_tcp")
+    page.evaluate("window.stayed = true")
+    server.send([(KEYS[0], 253_402_300_000_000, 1.0)])
+    expect(page.locator("#status")).to_contain_text("1 outside the years 1970–2200")
+    assert page.evaluate("window.stayed")
+    page.click(".foot a[href='/status']")
+    expect(page.locator("h1")).to_contain_text("Awry")
 
 
 def test_rows_can_be_grouped_and_the_range_changed(open_page: OpenPage) -> None:
@@ -182,7 +200,7 @@ def test_no_page_scrolls_sideways(open_page: OpenPage, server: Live, width: int)
     spike(server)
     page = open_page("/", width=width, height=844)
     incident = page.locator(".inc").first.get_attribute("href")
-    for path in ["/", SERIES, str(incident), "/incidents", "/series", "/rules", "/login"]:
+    for path in ["/", SERIES, str(incident), "/incidents", "/series", "/rules", "/status", "/login"]:
         page.goto(server.url + path)
         page.wait_for_timeout(200)
         assert (path, width) == (path, page.evaluate("document.documentElement.scrollWidth"))
@@ -197,8 +215,15 @@ def test_rules_are_made_tried_changed_and_deleted(open_page: OpenPage, server: L
     page.click("#rule-form [type=submit]")
     expect(page.locator("#rule-form .refusal")).to_contain_text("cannot")
     page.fill("#rule-form [name=selector]", KEYS[0])
-    page.click("#rule-bill")
     expect(page.locator("#bill")).to_contain_text("it would have opened")
+    page.select_option("#rule-form [name=kind]", "threshold")
+    slider = page.get_by_role("slider", name="Threshold")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"0\.20, 1 in 100; [\d,]+ incidents? in the last 30 days"))
+    expect(page.locator("#bill")).to_contain_text("Opens at1 in 100")
+    page.keyboard.press("End")
+    expect(page.locator("#bill")).to_contain_text("0 incidents")
     page.click("#rule-form [type=submit]")
     expect(page.locator("#rule-tight")).to_contain_text("1 of 3 series")
     page.locator("#rule-tight button").click()
@@ -243,6 +268,23 @@ def test_a_lost_server_is_told(open_page: OpenPage, server: Live) -> None:
     expect(page.locator("#lost")).to_contain_text("stopped hearing from Awry")
     page.unroute("**/events*")
     expect(page.locator("#lost")).to_be_hidden()
+
+
+def test_the_default_rule_pages_about_an_absurd_value(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Two days of a sine with noise through the API, then a value far off: the default rule opens an incident."""
+    key, n = 'queue_depth{host="mq-1"}', 2880
+    rng, end = np.random.default_rng(5), time.time_ns() // 1_000_000
+    values = np.round(50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 1440) + rng.normal(0, 1, n), 3)
+    with Live(tmp_path_factory.mktemp("default")) as live:
+        for first in range(0, n, 1000):
+            live.send([(key, end - (n - i) * MINUTE, float(values[i])) for i in range(first, min(n, first + 1000))])
+        page = browser.new_page()
+        page.goto(live.url)
+        expect(page.locator("h1")).to_have_text("All quiet.")
+        live.send([(key, end, 5000.0)])
+        expect(page.locator("h1")).to_have_text("One incident needs someone.")
+        expect(page.locator(".inc .title").first).to_contain_text("queue_depth of mq-1 is 5,000")
+        page.close()
 
 
 def test_a_page_waits_for_the_token(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def routes(app: App) -> list[BaseRoute]:
     """Everything under `/` but the API: pages, parts, events and static files."""
-    from awry.server.pages import events, incidents, login, overview, render, rules, series
+    from awry.server.pages import events, incidents, login, overview, render, rules, series, status
 
     lanes = overview.Lanes(app)
     return [
@@ -20,6 +20,7 @@ def routes(app: App) -> list[BaseRoute]:
         *series.routes(app),
         *incidents.routes(app),
         *rules.routes(app),
+        *status.routes(app),
         *login.routes(app),
         *events.routes(app, lanes),
         render.static_route(),

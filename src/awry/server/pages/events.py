@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from awry.core.errors import StoreError
 from awry.server.pages import incidents, overview, rules, series, words
+from awry.server.pages import status as status_page
 from awry.server.pages.overview import Lanes
 from awry.server.pages.render import fragment, rate_now
 from awry.server.pages.rows import rows
@@ -76,7 +77,7 @@ def _series_view(app: App, key: str) -> View:
             "part:answer": fragment("_series_answer.html", **said),
             "part:opened": fragment("_opened.html", opened=opened),
             "part:past": fragment("_past.html", **said),
-            "tail": {name: data[name] for name in ("last", "state", "incidents", "threshold", "silences")},
+            "tail": {name: data[name] for name in ("last", "state", "incidents", "threshold", "why", "silences")},
         }
 
     return view
@@ -126,6 +127,14 @@ def _rules_view(app: App) -> View:
     return view
 
 
+def _status_view(app: App) -> View:
+    async def view() -> dict[str, Any]:
+        said = await status_page.context(app)
+        return {"part:answer": fragment("_status_answer.html", **said), "part:status": fragment("_status.html", **said)}
+
+    return view
+
+
 async def _no_view() -> dict[str, Any]:
     return {}
 
@@ -144,6 +153,8 @@ def view_of(app: App, request: Request, lanes: Lanes) -> View:
             return _list_view(app, asked.get("state", "all"))
         case "rules":
             return _rules_view(app)
+        case "status":
+            return _status_view(app)
     return _no_view
 
 

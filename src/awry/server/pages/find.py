@@ -1,4 +1,4 @@
-"""Search over all series by words or by selector, and the strangest ones; a page of hits at a time, never all of them."""
+"""Search over all series by words or by selector, the strangest first; a page of hits at a time, never all of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from awry.core.errors import InvalidSelector
 from awry.core.selector import parse_selector
@@ -37,22 +38,40 @@ def _hit(snapshot: Snapshot, table: SeriesTable, slot: int) -> Hit:
     return Hit(key, float(snapshot.segment[slot]), _STATES[int(snapshot.state[slot])], value)
 
 
-def find(snapshot: Snapshot, table: SeriesTable, text: str, limit: int, start: int = 0) -> tuple[list[Hit], int | None]:
-    """Hits from slot `start` on, and the slot to go on from (None: no more).
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of hits out of all that match, the strangest first."""
+
+    hits: list[Hit]
+    total: int
+    start: int = 0
+
+    @property
+    def more(self) -> int:
+        """How many match beyond this page."""
+        return max(0, self.total - self.start - len(self.hits))
+
+
+def find(snapshot: Snapshot, table: SeriesTable, text: str, limit: int, start: int = 0) -> Found:
+    """Hits number `start` to `start + limit`, the strangest now first, then in order of appearance.
 
     Text with a brace or an operator is a selector; anything else is words that must all occur in the key.
     Raises InvalidSelector.
     """
-    hits: list[Hit] = []
     matches = _matcher(text)
-    total = len(table.keys)
-    for slot in range(start, total):
-        key = table.keys[slot]
-        if key and matches(key):
-            if len(hits) == limit:
-                return hits, slot
-            hits.append(_hit(snapshot, table, slot))
-    return hits, None
+    keys = table.keys
+    slots = np.array([slot for slot, key in enumerate(keys[: len(keys)]) if key and matches(key)], np.int64)
+    chosen = by_strangeness(snapshot, slots)[start : start + limit]
+    return Found([_hit(snapshot, table, int(slot)) for slot in chosen if keys[slot]], len(slots), start)
+
+
+def by_strangeness(snapshot: Snapshot, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The slots by falling segment, then falling score; the sort is stable, so equals stay where they were."""
+    segment, score = (np.full(len(slots), -1.0, np.float32) for _ in range(2))
+    seen = slots < snapshot.series
+    for column, source in ((segment, snapshot.segment), (score, snapshot.score)):
+        column[seen] = np.nan_to_num(source[slots[seen]], nan=-1.0)
+    return slots[np.lexsort((-score, -segment))]
 
 
 class _Words:
@@ -78,13 +97,13 @@ def _matcher(text: str) -> Callable[[str], bool]:
     return _Words(text)
 
 
-def strangest(snapshot: Snapshot, table: SeriesTable, limit: int) -> list[Hit]:
+def strangest(snapshot: Snapshot, table: SeriesTable, limit: int) -> Found:
     """Series with the highest segment now; quiet ones only fill up the list."""
     n = min(snapshot.series, len(table.keys))
     if n == 0:
-        return []
+        return Found([], 0)
     segment = np.nan_to_num(snapshot.segment[:n].astype(np.float32), nan=-1.0)
     take = min(n, limit * 2)
     chosen = np.argpartition(-segment, take - 1)[:take]
     chosen = chosen[np.lexsort((chosen, -segment[chosen]))]
-    return [_hit(snapshot, table, int(slot)) for slot in chosen if table.keys[slot]][:limit]
+    return Found([_hit(snapshot, table, int(slot)) for slot in chosen if table.keys[slot]][:limit], table.live)

@@ -30,6 +30,11 @@ _REASONS = {
 }
 
 
+def reason(name: str) -> str:
+    """Why a sample was refused, as a sentence about it says."""
+    return _REASONS.get(name, name.replace("_", " "))
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """One statement: `ok` None means there is nothing to judge."""
@@ -108,14 +113,14 @@ def _refused(app: App) -> Box:
     total: dict[str, int] = {}
     most = ("", 0)
     for name, counter in app.engine.counters.sources.items():
-        for reason, n in counter.refused.items():
-            total[reason] = total.get(reason, 0) + n
+        for name_of_reason, n in counter.refused.items():
+            total[name_of_reason] = total.get(name_of_reason, 0) + n
         count = sum(counter.refused.values())
         most = max(most, (name, count), key=lambda pair: pair[1])
     if not total:
         return Box("Refused", True, "none", "every sample since the start was taken")
-    reason, n = max(total.items(), key=lambda pair: pair[1])
-    text = f"{n:,} {_REASONS.get(reason, reason.replace('_', ' '))}, most from {most[0]}"
+    main, n = max(total.items(), key=lambda pair: pair[1])
+    text = f"{n:,} {reason(main)}, most from {most[0]}"
     return Box("Refused", set(total) <= {"duplicate"}, f"{sum(total.values()):,} since the start", text)
 
 

@@ -15,7 +15,8 @@ from awry.core.incident import Change, Incident, IncidentSeries
 from awry.core.series_key import format_key
 from awry.server.pages import words
 from awry.server.pages.render import not_found, page
-from awry.server.pages.rows import rows, silenced_by
+from awry.server.pages.rows import rows, silenced_by, size
+from awry.server.pages.thresholds import threshold_of
 
 if TYPE_CHECKING:
     from awry.server.app import App
@@ -46,7 +47,7 @@ def timeline(changes: Sequence[Change]) -> list[Step]:
         if not told and change.notify:
             told = "told " + ", ".join(change.notify)
         if change.kind == "opened":
-            steps.append(Step(change.time, "fire", "Opened", _join(words.plural(len(now.series), "series", "series"), told)))
+            steps.append(Step(change.time, "fire", "Opened", _join(words.plural(size(now), "series", "series"), told)))
         elif change.kind == "resolved":
             steps.append(
                 Step(change.time, "done", "Resolved", _join(f"after {words.ago((now.end or change.time) - now.start)}", told))
@@ -55,6 +56,11 @@ def timeline(changes: Sequence[Change]) -> list[Step]:
             steps.append(Step(change.time, "warn", *_difference(before, now, told)))
         before = now
     return steps[::-1]
+
+
+def grown(changes: Sequence[Change], incident: Incident) -> int:
+    """Series that joined after the last stored change: changes are stored at most once a minute."""
+    return max(0, size(incident) - size(changes[-1].incident)) if changes and incident.end is None else 0
 
 
 def _join(*parts: str) -> str:
@@ -67,7 +73,7 @@ def _difference(before: Incident | None, now: Incident, told: str) -> tuple[str,
     if new:
         names = ", ".join(words.subject(key) for key in new[:2])
         rest = f" and {len(new) - 2} more" if len(new) > 2 else ""
-        return f"{names}{rest} joined", _join(f"{len(now.series)} series now", told)
+        return f"{names}{rest} joined", _join(f"{size(now):,} series then", told)
     if before and now.severity != before.severity:
         return f"Severity is now {now.severity}", told
     if before and now.score > before.score:
@@ -110,6 +116,8 @@ async def context(app: App, incident: Incident) -> dict[str, Any]:
         "now": now,
         "held": silenced_by(app, incident, now) if incident.end is None else "",
         "steps": timeline(changes),
+        "size": size(incident),
+        "grown": grown(changes, incident),
         "directions": [direction(s) for s in incident.series],
         "multiples": incident.series[:MULTIPLES],
         "others": incident.series[MULTIPLES:],
@@ -124,7 +132,13 @@ def data_of(app: App, incident: Incident) -> dict[str, Any]:
         "end": incident.end,
         "now": app.clock.now_ms(),
         "series": [
-            {"key": s.key, "unit": words.unit_of(s.key), "start": s.start, "end": s.end if s.end is not None else incident.end}
+            {
+                "key": s.key,
+                "unit": words.unit_of(s.key),
+                "start": s.start,
+                "end": s.end if s.end is not None else incident.end,
+                "threshold": threshold_of(app, s.slot, s.key, incident.rule)[0],
+            }
             for s in incident.series[:MULTIPLES]
         ],
     }

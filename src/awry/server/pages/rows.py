@@ -42,6 +42,11 @@ class Row:
     calm: bool
 
 
+def size(incident: Incident) -> int:
+    """How many series an incident holds, listed or not."""
+    return max(incident.total, len(incident.series))
+
+
 def head_and_tail(incident: Incident) -> tuple[str, str]:
     """The title cut after its subject, which is set bold."""
     for series in incident.series[:1]:
@@ -78,7 +83,7 @@ def _row(app: App, incident: Incident, now: int, line: Points) -> Row:
     held = silenced_by(app, incident, now) if is_open else ""
     end = incident.end or now
     meta = [
-        words.plural(len(incident.series), "series", "series"),
+        words.plural(size(incident), "series", "series"),
         f"rule {incident.rule}",
         f"worst {words.rarity(incident.score)}",
     ]
@@ -86,18 +91,16 @@ def _row(app: App, incident: Incident, now: int, line: Points) -> Row:
         meta[2] = "stopped sending"
     if held:
         meta.insert(0, f"silenced: {held}")
-    if not is_open:
-        meta.append(f"lasted {words.ago(end - incident.start)}")
     return Row(
         id=incident.id,
         kind=incident.severity if is_open else "resolved",
         word="Open" if is_open else "Resolved",
-        sub=("silenced" if held else incident.severity) if is_open else words.clock(incident.end, now),
+        sub=("silenced" if held else incident.severity) if is_open else f"at {words.clock(incident.end, now)}",
         head=head,
         tail=tail,
         meta=" · ".join(meta),
-        age=words.ago(now - incident.start) if is_open else "",
-        since=f"since {words.clock(incident.start, now)}" if is_open else words.clock(incident.start, now),
+        age=words.ago(end - incident.start),
+        since=f"{'since' if is_open else 'from'} {words.clock(incident.start, now)}",
         spark=line,
         calm=not is_open or bool(held),
     )

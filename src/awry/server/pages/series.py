@@ -12,12 +12,11 @@ from starlette.routing import BaseRoute, Route
 
 from awry.core.errors import InvalidSelector
 from awry.core.incident import Incident
-from awry.core.selector import parse_selector
-from awry.engine.threshold import rule_threshold
 from awry.server.pages import words
-from awry.server.pages.find import Hit, find, strangest
+from awry.server.pages.find import Found, by_strangeness, find, strangest
 from awry.server.pages.render import not_found, page
 from awry.server.pages.rows import Row, rows
+from awry.server.pages.thresholds import covers, threshold_of
 
 if TYPE_CHECKING:
     from awry.server.app import App
@@ -25,8 +24,11 @@ if TYPE_CHECKING:
 RANGES = (("1h", "1 h"), ("6h", "6 h"), ("24h", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
 STATES = ("warming", "watching", "silent", "parked")
 LISTED = 50
-PAST = 500
-"""How many of the newest incidents are looked through for those of one series."""
+SUGGESTED = 7
+SHOWN = 12
+"""Past incidents that a series' page lists."""
+PAST, PAGES = 500, 6
+"""Incidents in a page of the archive, and pages looked through for those of one series; beyond, the page says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +102,23 @@ def facts(app: App, series: Now) -> str:
     return " · ".join(parts)
 
 
-async def incidents_of(app: App, key: str, limit: int = 12) -> list[Incident]:
-    """Newest incidents that this series was part of, from the newest PAST of all."""
-    found, _ = await app.read(_newest, app)
-    return [i for i in found if any(s.key == key for s in i.series)][:limit]
+async def incidents_of(app: App, key: str, limit: int = SHOWN) -> tuple[list[Incident], int | None]:
+    """Newest incidents that this series was part of; and the start of the oldest one looked at, None when all were."""
+    found: tuple[list[Incident], int | None] = await app.read(_past, app, key, limit)
+    return found
 
 
-def _newest(app: App) -> tuple[list[Incident], str | None]:
-    return app.archive.incidents(state="all", limit=PAST)
+def _past(app: App, key: str, limit: int) -> tuple[list[Incident], int | None]:
+    mine = [i for i in app.engine.snapshot.incidents if any(s.key == key for s in i.series)]
+    after: str | None = ""
+    for _ in range(PAGES):
+        found, after = app.archive.incidents(state="resolved", limit=PAST, after=after or "")
+        mine += [i for i in found if any(s.key == key for s in i.series)]
+        if after is None:
+            return sorted(mine, key=lambda i: -i.start)[:limit], None
+        if len(mine) >= limit:
+            break
+    return sorted(mine, key=lambda i: -i.start)[:limit], found[-1].start
 
 
 def siblings(app: App, key: str, limit: int = 5) -> list[str]:
@@ -115,20 +126,22 @@ def siblings(app: App, key: str, limit: int = 5) -> list[str]:
     name = words.name_of(key)
     if name == key:
         return []
-    snapshot = app.engine.snapshot
-    slots = [slot for slot, other in enumerate(app.table.keys[: snapshot.series]) if other != key and other.startswith(name + "{")]
-    slots.sort(key=lambda slot: -float(np.nan_to_num(snapshot.segment[slot])))
-    return [app.table.keys[slot] for slot in slots[:limit]]
+    keys, start = app.table.keys, name + "{"
+    slots = [slot for slot, other in enumerate(keys[: app.engine.snapshot.series]) if other != key and other.startswith(start)]
+    chosen = by_strangeness(app.engine.snapshot, np.array(slots, np.int64))[:limit]
+    return [keys[slot] for slot in chosen if keys[slot]]
 
 
 async def context(app: App, series: Now) -> dict[str, Any]:
     """The parts that change while the page is open."""
-    past = await incidents_of(app, series.key)
+    past, until = await incidents_of(app, series.key)
     return {
         "series": series,
         "sentence": sentence(app, series),
         "facts": facts(app, series),
         "past": past,
+        "until": until,
+        "shown": SHOWN,
         "now": app.clock.now_ms(),
     }
 
@@ -141,7 +154,7 @@ def data_of(app: App, series: Now, past: list[Incident]) -> dict[str, Any]:
         for part in incident.series
         if part.key == series.key
     ]
-    threshold, why = threshold_of(app, series)
+    threshold, why = threshold_of(app, series.slot, series.key)
     silences = app.engine.snapshot.silences
     return {
         "key": series.key,
@@ -153,25 +166,8 @@ def data_of(app: App, series: Now, past: list[Incident]) -> dict[str, Any]:
         "incidents": shades,
         "threshold": threshold,
         "why": why,
-        "silences": [{"start": s.start, "end": s.end} for s in silences if _covers(s.selector, series.key)],
+        "silences": [{"start": s.start, "end": s.end} for s in silences if covers(s.selector, series.key)],
     }
-
-
-def threshold_of(app: App, series: Now) -> tuple[float | None, str]:
-    """The lowest score at which a rule opens for this series, and why it is that one."""
-    found = [
-        rule_threshold(rule, series.interval if words.known(series.interval) else 0, series.seen)
-        for rule in app.engine.snapshot.rules
-        if rule.enabled and _covers(rule.selector, series.key)
-    ]
-    return min(found, default=(None, "no rule selects this series"), key=lambda pair: pair[0] or 0)
-
-
-def _covers(selector: str, key: str) -> bool:
-    try:
-        return parse_selector(selector).matches_key(key)
-    except InvalidSelector:
-        return False
 
 
 def routes(app: App) -> list[BaseRoute]:
@@ -206,29 +202,20 @@ def routes(app: App) -> list[BaseRoute]:
         match = request.query_params.get("match", "") or request.query_params.get("q", "")
         after = request.query_params.get("after", "")
         start = int(after) if after.isdecimal() and len(after) < 12 else 0
-        error = ""
-        hits: list[Hit] = []
-        following: int | None = None
-        try:
-            if match:
-                hits, following = await app.read(find, app.engine.snapshot, app.table, match, LISTED, start)
-            else:
-                hits = await app.read(strangest, app.engine.snapshot, app.table, LISTED)
-        except InvalidSelector as problem:
-            error = f"{problem.message}. {problem.hint}"
-        return page(app, request, "series_list.html", match=match, hits=hits, following=following, error=error)
+        found, error = await hits(match, LISTED, start)
+        return page(app, request, "series_list.html", match=match, found=found, error=error)
 
     async def search(request: Request) -> Response:
         query = request.query_params.get("q", "").strip()[:500]
-        error = ""
-        hits: list[Hit] = []
+        found, error = await hits(query, SUGGESTED)
+        return page(app, request, "_found.html", query=query, found=found, error=error)
+
+    async def hits(text: str, limit: int, start: int = 0) -> tuple[Found, str]:
         try:
-            if query:
-                hits, _ = await app.read(find, app.engine.snapshot, app.table, query, 7, 0)
-            else:
-                hits = await app.read(strangest, app.engine.snapshot, app.table, 7)
+            if text:
+                return await app.read(find, app.engine.snapshot, app.table, text, limit, start), ""
+            return await app.read(strangest, app.engine.snapshot, app.table, limit), ""
         except InvalidSelector as problem:
-            error = problem.message
-        return page(app, request, "_found.html", query=query, hits=hits, error=error)
+            return Found([], 0), f"{problem.message}. {problem.hint}"
 
     return [Route("/series", series), Route("/search", search)]

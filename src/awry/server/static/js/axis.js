@@ -16,7 +16,7 @@ export function axis(c, x, t0, t1, y, width, grid) {
     const px = Math.round(x(t)) + .5;
     if (grid) { c.strokeStyle = token('c-grid'); c.lineWidth = 1; c.beginPath(); c.moveTo(px, grid[0]); c.lineTo(px, grid[1]); c.stroke(); }
     const half = c.measureText(text).width / 2;
-    if (px - half < x(t0) - 30 || px + half > x(t1) + 8 || px - half < 0) continue;
+    if (px - half < x(t0) - 30 || px + half > x(t1) + 8 || px - half < 0 || px + half > c.canvas.clientWidth) continue;
     c.fillStyle = token('c-axis'); c.fillText(text, px, y);
   }
 }

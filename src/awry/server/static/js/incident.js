@@ -30,7 +30,7 @@ const NONE = { time: [], value: [], expected: [], low: [], high: [], score: [], 
 const rows = [...document.querySelectorAll('[data-index]')].map((box, i) => {
   const meta = incident.series[i], row = { meta, box, data: NONE, step: 0, read: reader(meta.key), label: document.querySelector(`[data-now="${i}"]`) };
   row.rest = row.label.textContent;
-  row.chart = valueChart(box, view, () => ({ incidents: [meta], unit: meta.unit, threshold: .36 }), { axis: false, left: LEFT, right: RIGHT, expected: false });
+  row.chart = valueChart(box, view, () => ({ incidents: [meta], unit: meta.unit, threshold: meta.threshold }), { axis: false, left: LEFT, right: RIGHT, expected: false });
   strip(document.querySelector(`[data-strip="${i}"]`), view, () => ({ time: row.data.time, score: row.data.score.map((s, k) => Math.max(s ?? 0, row.data.segment[k] ?? 0)), gap: Math.max((view.end - view.start) / 200, row.step * 1.1) }), { height: 5, left: LEFT, right: RIGHT });
   box.addEventListener('keydown', e => {
     const way = { ArrowLeft: -1, ArrowRight: 1 }[e.key];

@@ -16,7 +16,7 @@ export function live(query = document.body.dataset.live ?? '') {
   const swap = (id, text) => {
     const old = $(id);
     if (!old) return;
-    if (id !== 'answer' && held(old)) {              // a row under the pointer does not move
+    if (id !== 'answer' && id !== 'status' && held(old)) {              // a row under the pointer does not move
       if (!waiting.has(id)) {
         const later = () => { if (waiting.has(id) && !held(old)) { const t = waiting.get(id); waiting.delete(id); swap(id, t); } };
         old.addEventListener('pointerleave', later); old.addEventListener('focusout', () => setTimeout(later));

@@ -13,10 +13,13 @@ const $ = id => document.getElementById(id);
 const form = $('rule-form'), dialog = $('d-rule'), refusal = form.querySelector('.refusal'), field = name => form.elements[name];
 let editing = null;
 
-function kinds() {
+const PAUSE_MS = 350;
+let asked = null, timer = 0;
+
+function kinds(consequence = '') {
   form.querySelectorAll('[data-kind]').forEach(l => { l.hidden = l.dataset.kind !== field('kind').value; });
   $('rarer').textContent = `${Number(field('threshold').value).toFixed(2)}, ${rarity(Number(field('threshold').value))}`;
-  field('threshold').setAttribute('aria-valuetext', $('rarer').textContent);
+  field('threshold').setAttribute('aria-valuetext', $('rarer').textContent + consequence);
 }
 function fill(rule) {
   editing = rule?.origin === 'api' ? rule : null;
@@ -36,9 +39,10 @@ function fill(rule) {
   field('name').readOnly = Boolean(editing);
   $('rule-delete').hidden = !editing;
   refusal.hidden = true;
-  $('bill').innerHTML = '<p class="soft">“Show the bill” replays this rule over the stored scores before anything changes.</p>';
+  $('bill').innerHTML = '';
   kinds();
   dialog.showModal();
+  replay();
 }
 function rule() {
   const threshold = field('kind').value === 'threshold';
@@ -55,11 +59,11 @@ async function attempt(button, work) {
   refusal.hidden = true;
   try { await work(); } catch (error) { refusal.textContent = error.message; refusal.hidden = false; } finally { button.disabled = false; }
 }
+const times = n => n === 1 ? '1 incident' : `${n.toLocaleString('en-US')} incidents`;
 function bill(b) {
   const days = Math.max(1, Math.round((b.end - b.start) / 864e5));
   const opens = b.threshold_low == null ? '' : b.threshold_low === b.threshold_high ? rarity(b.threshold_low) : `${rarity(b.threshold_low)} to ${rarity(b.threshold_high)}`;
-  const times = b.incidents === 1 ? '1 incident' : `${b.incidents.toLocaleString('en-US')} incidents`;
-  $('bill').innerHTML = html`<div class="row"><span>In the last ${days} days it would have opened</span><b>${times}</b></div><div class="row"><span>That is, a week</span><b>${b.per_week.toFixed(1)}</b></div><div class="row"><span>Series replayed${b.complete ? '' : ' (not all: time or number ran out)'}</span><b>${b.replayed} of ${b.series}${b.complete ? '' : '+'}</b></div>${raw(opens ? html`<div class="row"><span>Opens at</span><b>${opens}</b></div>` : '')}${raw(b.examples.length ? `<ul class="small verdict">${b.examples.slice(0, 4).map(x => html`<li><span class="dim">${moment(x.start)}</span> ${x.title}</li>`).join('')}</ul>` : '')}`;
+  $('bill').innerHTML = html`<div class="row"><span>In the last ${days} days it would have opened</span><b>${times(b.incidents)}</b></div><div class="row"><span>That is, a week</span><b>${b.per_week.toFixed(1)}</b></div><div class="row"><span>Series replayed${b.complete ? '' : ' (not all: it would take too long)'}</span><b>${b.replayed} of ${b.series}${b.complete ? '' : '+'}</b></div>${raw(opens ? html`<div class="row"><span>Opens at</span><b>${opens}</b></div>` : '')}${raw(b.examples.length ? `<ul class="small verdict">${b.examples.slice(0, 4).map(x => html`<li><span class="dim">${moment(x.start)}</span> ${x.title}</li>`).join('')}</ul>` : '')}`;
 }
 
 document.addEventListener('click', e => {
@@ -72,12 +76,35 @@ document.addEventListener('click', e => {
     send('DELETE', `/api/v1/silences/${encodeURIComponent(button.dataset.endSilence)}`).then(() => location.reload(), error => { button.disabled = false; button.title = error.message; say(error.message); });
   }
 });
-form.addEventListener('input', kinds);
-$('rule-bill').addEventListener('click', () => attempt($('rule-bill'), async () => {
-  $('bill').innerHTML = '<p class="soft">Replaying 30 days…</p>';
+/* What the rule would have done: asked for when the hand rests, the last question only. Old numbers stay, faint, until the new ones come. */
+async function replay() {
+  clearTimeout(timer);
+  asked?.abort();
+  const mine = asked = new AbortController();
+  refusal.hidden = true;
+  $('bill').classList.add('waiting');
+  if (!$('bill').firstChild) $('bill').innerHTML = '<p class="soft">Replaying 30 days…</p>';
   const { name, ...rest } = rule();
-  try { bill(await send('POST', '/api/v1/rules/dry-run', { rule: { ...rest, name: name || 'new' }, days: 30 })); } catch (error) { $('bill').innerHTML = '<p class="soft">Could not replay.</p>'; throw error; }
-}));
+  try {
+    const found = await send('POST', '/api/v1/rules/dry-run', { rule: { ...rest, name: field('name').validity.valid ? name : 'new' }, days: 30 }, mine.signal);
+    bill(found);
+    kinds(`; ${times(found.incidents)} in the last 30 days`);
+  } catch (error) {
+    if (error.name === 'AbortError') return;
+    $('bill').innerHTML = html`<p class="soft">Could not replay: ${error.message}</p>`;
+  }
+  $('bill').classList.remove('waiting');
+}
+const COSTLY = new Set(['kind', 'threshold', 'budget', 'selector', 'for', 'keep_for', 'group_by']);
+form.addEventListener('input', e => {
+  kinds();
+  if (!COSTLY.has(e.target.name)) return;
+  clearTimeout(timer);
+  asked?.abort();
+  $('bill').classList.add('waiting');
+  timer = setTimeout(replay, PAUSE_MS);
+});
+dialog.addEventListener('close', () => { clearTimeout(timer); asked?.abort(); });
 form.addEventListener('submit', e => {
   e.preventDefault();
   attempt(form.querySelector('[type=submit]'), async () => {

@@ -18,8 +18,8 @@ export async function api(path, options = {}) {
   if (body === null) throw new Refusal('The answer was cut short; try again.');      // the page is being left, or the line broke
   return body;
 }
-export const send = (method, path, body) => api(path, {
-  method, headers: { 'Content-Type': 'application/json', Accept: 'application/json' }, body: body === undefined ? undefined : JSON.stringify(body),
+export const send = (method, path, body, signal) => api(path, {
+  method, signal, headers: { 'Content-Type': 'application/json', Accept: 'application/json' }, body: body === undefined ? undefined : JSON.stringify(body),
 });
 
 export function reader(key) {

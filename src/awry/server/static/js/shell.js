@@ -35,7 +35,7 @@ function search() {
 }
 
 function keys() {
-  const pages = { o: '/', i: '/incidents', s: '/series', r: '/rules' };
+  const pages = { o: '/', i: '/incidents', s: '/series', r: '/rules', t: '/status' };
   let went = 0, row = -1;
   const list = () => [...document.querySelectorAll('.inc, a.row-link, #rules button[data-rule]')];
   document.addEventListener('keydown', e => {

@@ -15,6 +15,13 @@ function bar(id, number, s) {
   $(number).textContent = s == null ? '–' : s.toFixed(2);
 }
 
+/* The tick on the score's bar, and the words for it: the threshold in use. */
+function limit({ threshold, why }) {
+  $('at-score').hidden = threshold == null;
+  if (threshold != null) $('at-score').style.left = `${Math.min(100, threshold * 100)}%`;
+  $('why').textContent = threshold == null ? 'No rule selects this series.' : `Opens at ${why}.`;
+}
+
 export function thought(series, d, i, latest) {
   $('pin').textContent = latest ? 'latest sample' : 'at the cursor';
   if (i < 0) {
@@ -34,8 +41,9 @@ export function thought(series, d, i, latest) {
   const calm = s != null && s < .2;
   $('rare2').textContent = s == null ? (v == null ? 'No observation: nothing was judged or learnt.' : 'Learning: this sample was not judged.')
     : calm && g >= .3 ? 'The sample itself is ordinary by now; the stretch it belongs to is not.'
-      : interval && s >= .1 ? `For this series ${every(s, interval)}.` : 'Nothing to see here.';
+      : interval && s >= .1 ? `For this series ${every(s, interval)}.` : '';
   bar('bar-score', 'num-score', s); bar('bar-seg', 'num-seg', g);
+  limit(series);
   let text = '';
   if (v == null) text = 'No observation came with this sample.';
   else if (e == null || lo == null) text = 'Awry had no expectation yet.';
@@ -46,6 +54,7 @@ export function thought(series, d, i, latest) {
   }
   const part = d.part?.[i];
   if (part && part !== 'none' && s >= .2) text += ` Strongest sign (${part}): ${PARTS[part] ?? part}.`;
+  if (s != null && series.threshold != null) text += s >= series.threshold ? ' It reaches the threshold of its rule.' : s >= .2 ? ` It stays below the threshold (${rarity(series.threshold)}).` : '';
   $('sentence').textContent = text;
   return `${moment(t)}: ${num(v, unit)}, expected ${span(lo, hi, unit)}, ${rare}`;
 }
