@@ -118,6 +118,14 @@ def test_save_is_all_or_nothing(tmp_path: Path, opened: Opener) -> None:
     assert [1, 1] == [block.seq for block in opened(tmp_path).recover().blocks]
 
 
+def test_of_two_blocks_alike_the_later_is_kept(target: str, opened: Opener) -> None:
+    """A writer that a slow disk held up saves two checkpoints of one block at once."""
+    store = opened(target)
+    store.save([Block("a", 0, 1, {}), Block("b", 0, 1, {}), Block("a", 0, 2, {})])
+    store.close()
+    assert [("a", 2), ("b", 1)] == [(block.name, block.seq) for block in opened(target).recover().blocks]
+
+
 def test_readers_see_every_committed_sample(tmp_path: Path, opened: Opener) -> None:
     """While the writer commits, seals and merges, a reader in another thread never misses or repeats a committed sample."""
     store = opened(tmp_path, seal_samples=500, seal_rows_each=0, slice_ms=0)

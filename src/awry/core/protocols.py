@@ -102,7 +102,7 @@ class Store(Protocol):
         ...
 
     def save(self, blocks: Sequence[Block]) -> None:
-        """Replace checkpoint blocks, in one transaction."""
+        """Replace checkpoint blocks, in one transaction; of two with the same name and index, the later counts."""
         ...
 
     def upkeep(self, now_ms: int) -> bool:

@@ -36,11 +36,12 @@ def write_ticks(connection: Connection, ticks: Sequence[Tick]) -> None:
 
 
 def write_blocks(connection: Connection, blocks: Sequence[Block]) -> None:
-    """Checkpoint blocks in place of the former ones of the same name and index."""
-    keys = [{"at_name": block.name, "at_block": block.index} for block in blocks]
+    """Checkpoint blocks in place of the former ones of the same name and index; of two alike, the later counts."""
+    latest = {(block.name, block.index): block for block in blocks}.values()  # two of one kind wait when the disk is slow
+    keys = [{"at_name": block.name, "at_block": block.index} for block in latest]
     same = (checkpoints.c.name == bindparam("at_name")) & (checkpoints.c.block == bindparam("at_block"))
     connection.execute(checkpoints.delete().where(same), keys)
-    for block in blocks:
+    for block in latest:
         data = pack_arrays(block.arrays)
         parts = [data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES)]
         rows = [
