@@ -106,6 +106,17 @@ def test_absent_series_opens_and_returns() -> None:
     assert [c.kind for c in back.changes] == ["resolved"]
 
 
+def test_a_series_that_goes_strange_and_then_stops_is_one_series() -> None:
+    """An incident counts and lists series, not their causes: nobody reads of a neighbour that is not there."""
+    pipeline = make(["a"])
+    run(pipeline, [*[[1.0]] * 40, [20.0]])
+    tick = pipeline.timers(T0 + 40 * STEP + 90_000)
+    (incident,) = [found.incident for found in pipeline.incidents.open.values()]
+    assert tick is not None
+    assert (1, ["a"]) == (incident.total, [s.key for s in incident.series])
+    assert "moved with it" not in incident.title
+
+
 def test_silence_holds_back_and_then_tells() -> None:
     """A change under a silence is marked; when the silence ends with the incident open, it is told."""
     pipeline = make(["a", "b"])

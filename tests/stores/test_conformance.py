@@ -172,6 +172,22 @@ def test_retention_by_size(target: str, opened: Opener) -> None:
     assert (0, 0) == (store.stats()["chunks"], store.stats()["samples"])
 
 
+def test_a_limit_takes_the_sealed_journal_before_history(target: str, opened: Opener) -> None:
+    """What is in chunks as well goes from the journal first, however young; history goes only when that was not enough."""
+    if target.startswith(("postgresql", "mysql")):
+        pytest.skip("only SQLite's journal counts towards the limit")
+    store = opened(target)
+    store.commit([tick_of(seq) for seq in range(1, 200)])
+    store.save([Block("scorer", 0, 199, {})])
+    work_off(store, T0 + 1 * HOUR)
+    store.compact(T0 + 1 * HOUR)
+    full = store.stats()["bytes"]
+    store.close()
+    store = opened(target, journal_keep_ms=24 * HOUR, max_bytes=full - 10_000)
+    work_off(store, T0 + 6 * HOUR)
+    assert 199 * 250 == store.stats()["samples"]
+
+
 def test_small_chunks_are_merged(target: str, opened: Opener) -> None:
     """Many small chunks of a group become few, by upkeep and by compact, and read the same."""
     ticks = [tick_of(seq, 110) for seq in range(1, 20)]

@@ -110,7 +110,7 @@ class IncidentStage:
         return True
 
     def _refresh(self, found: Open, now: int) -> None:
-        ranked = sorted(found.members.values(), key=lambda s: (s.start, -s.raw, s.key))
+        ranked = _by_series(sorted(found.members.values(), key=lambda s: (s.start, -s.raw, s.key)))
         listed = tuple(ranked[:LISTED])
         found.incident = replace(
             found.incident,
@@ -148,6 +148,19 @@ class IncidentStage:
 
 def _identity(event: Event) -> str:
     return f"{event.slot}/{event.cause}"
+
+
+def _by_series(members: Sequence[IncidentSeries]) -> list[IncidentSeries]:
+    """One row a series, in the order given: what it did first speaks, and it is open while any of its causes is."""
+    rows: dict[int, IncidentSeries] = {}
+    for member in members:
+        first = rows.get(member.slot)
+        if first is None:
+            rows[member.slot] = member
+        else:
+            end = None if first.end is None or member.end is None else max(first.end, member.end)
+            rows[member.slot] = replace(first, end=end, score=max(first.score, member.score), raw=max(first.raw, member.raw))
+    return list(rows.values())
 
 
 def _seen(series: IncidentSeries, event: Event) -> IncidentSeries:

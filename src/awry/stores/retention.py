@@ -23,13 +23,13 @@ class Keeper:
     def __init__(self, database: Database, state: State, options: StoreOptions, fault: Fault) -> None:
         self._database, self._state, self._options, self._fault = database, state, options, fault
 
-    def trim_journal(self, now_ms: int) -> bool:
-        """Journal rows that are sealed, part of every checkpoint block, and old enough."""
+    def trim_journal(self, now_ms: int, *, keep_ms: int | None = None) -> bool:
+        """Journal rows that are sealed, part of every checkpoint block, and old enough (`keep_ms` instead of the option)."""
         last = min(self._state.sealed, self._state.replayed_from)
         if last == 0:
             return False
         c = journal.c
-        old = and_(c.seq <= last, c.tick < now_ms - self._options.journal_keep_ms)
+        old = and_(c.seq <= last, c.tick < now_ms - (self._options.journal_keep_ms if keep_ms is None else keep_ms))
         with self._database.write("trim the journal") as connection:
             rows = connection.execute(select(c.seq).where(old).order_by(c.seq).limit(_ROWS)).scalars().all()
             if rows:
@@ -57,11 +57,13 @@ class Keeper:
             self._fault("expire.before")
         return bool(old) or bool(ids)
 
-    def shrink(self) -> bool:
-        """The oldest chunks while the database is over its limit."""
+    def shrink(self, now_ms: int) -> bool:
+        """While the database is over its limit: first the journal that is in chunks as well, then the oldest chunks."""
         limit = self._options.max_bytes
         if limit is None or self.used_bytes() <= limit:
             return False
+        if self._database.sqlite and self.trim_journal(now_ms, keep_ms=0):
+            return True
         c = chunks.c
         return self._delete_chunks(select(c.id, c.sample_rows, c.size).order_by(c.stop).limit(_ROWS // 10))
 

@@ -89,4 +89,4 @@ class Upkeep:
 
     def _tidy(self, now_ms: int) -> bool:
         keeper = self._keeper
-        return keeper.trim_journal(now_ms) or keeper.expire(now_ms) or keeper.shrink() or keeper.vacuum()
+        return keeper.trim_journal(now_ms) or keeper.expire(now_ms) or keeper.shrink(now_ms) or keeper.vacuum()
