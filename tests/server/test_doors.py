@@ -42,14 +42,14 @@ def test_graphite_over_tcp_and_udp(live: Live) -> None:
         tcp.sendall(f"g.tcp 1 {seconds}\ng.tags;host=a 2 {seconds}".encode())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.sendto(f"g.udp 3 {seconds}\n".encode(), live.graphite)
-    wait_for("three series", lambda: len(listed(live, match="g.*")) == 3, seconds=20)
+    wait_for("three series", lambda: len(listed(live, match="g.*")) == 3)
     assert ['g.tags{host="a"}', "g.tcp", "g.udp"] == sorted(listed(live, match="g.*"))
 
 
 def test_series_are_searched_paged_and_ordered(live: Live) -> None:
     """Selectors, states and pages; every series comes once."""
     live.send([(f'page{{n="{i}",odd="{i % 2}"}}', NOW, float(i)) for i in range(25)])
-    wait_for("the snapshot", lambda: len(listed(live, match="page")) == 25, seconds=20)
+    wait_for("the snapshot", lambda: len(listed(live, match="page")) == 25)
     pages, after = [], ""
     while True:
         answer = live.client.get(
@@ -71,7 +71,7 @@ def test_series_are_searched_paged_and_ordered(live: Live) -> None:
 def test_series_are_deleted_after_a_dry_run(live: Live) -> None:
     """Without confirm nothing goes; with it they are gone, and may come again as new ones."""
     live.send([(f'gone{{n="{i}"}}', NOW, 1.0) for i in range(3)])
-    wait_for("the snapshot", lambda: len(listed(live, match="gone")) == 3, seconds=20)
+    wait_for("the snapshot", lambda: len(listed(live, match="gone")) == 3)
     dry = live.client.delete("/api/v1/series", params={"match": "gone"}).json()
     assert (False, 3, 3) == (dry["deleted"], dry["count"], len(listed(live, match="gone")))
     sure = live.client.delete("/api/v1/series", params={"match": "gone", "confirm": "true"}).json()

@@ -53,7 +53,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
             assert acknowledged < 5000, "the disk did not become full"
         assert (503, "5") == (answer.status_code, answer.headers["retry-after"])
         assert "store_unavailable" == answer.json()["error"]["code"]
-        wait_for("unreadiness", lambda: served.get("/readyz").status_code == 503, seconds=10)
+        wait_for("unreadiness", lambda: served.get("/readyz").status_code == 503)
         assert served.get("/api/v1/status").json()["store"]["error"]
         assert acknowledged == len(values(served, "s0")), "what was acknowledged can be read meanwhile"
         lines = b"".join(b"%s %d %d\n" % (NAME.encode(), i, BASE // 1000 + i) for i in range(LINES))
@@ -64,7 +64,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
             assert sender.is_alive(), "the sender waits"
             hard = resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE)[1]
             resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
-            wait_for("readiness", lambda: served.get("/readyz").status_code == 200, seconds=20)
+            wait_for("readiness", lambda: served.get("/readyz").status_code == 200)
             sender.join(60)
         wait_for("every line", lambda: len(values(served, NAME)) == LINES, seconds=60)
         assert [float(i) for i in range(LINES)] == values(served, NAME)

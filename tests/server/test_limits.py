@@ -26,7 +26,7 @@ def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield server
 
 
-def raw(live: Live, data: bytes, seconds: float = 10) -> bytes:
+def raw(live: Live, data: bytes, seconds: float = 60) -> bytes:
     """What comes back on a plain connection until it is closed or `seconds` pass."""
     host, port = live.url.removeprefix("http://").rsplit(":", 1)
     with socket.create_connection((host, int(port)), seconds) as connection:

@@ -73,7 +73,8 @@ def test_a_dry_run_counts_what_would_have_opened(live: Live) -> None:
     values = [10.0 + (i * 7919 % 13) / 10 for i in range(1500)]
     values[1400:1420] = [500.0] * 20
     live.send([('dry{host="a"}', start - 1_500 * 60_000 + i * 60_000, v) for i, v in enumerate(values)])
-    time.sleep(1.2)  # the snapshot that names new series is published once a second
+    # the snapshot that names new series is published once a second
+    wait_for("the series", lambda: live.client.get("/api/v1/series", params={"match": "dry"}).json()["series"])
     tried = [
         live.client.post(
             "/api/v1/rules/dry-run", json={"rule": {"selector": "dry", "threshold": t, "keep_for": "5m"}, "days": 7}

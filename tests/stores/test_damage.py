@@ -47,6 +47,17 @@ def test_not_a_database(tmp_path: Path, opened: Opener) -> None:
     assert b"not a database at all" * 100 == (tmp_path / "awry.db").read_bytes()
 
 
+def test_a_short_file_is_no_empty_database(tmp_path: Path, opened: Opener) -> None:
+    """A few bytes of anything, which SQLite would take over, stay as they are; an empty file may become a database."""
+    file = tmp_path / "notes.txt"
+    file.write_bytes(b"dear diary")
+    with pytest.raises(StoreCorrupt, match="not a database"):
+        opened(file)
+    assert b"dear diary" == file.read_bytes()
+    (tmp_path / "awry.db").touch()
+    opened(tmp_path)
+
+
 def test_damaged_pages(tmp_path: Path, opened: Opener) -> None:
     """Overwritten pages in the middle are found at open."""
     file = _filled(tmp_path, opened)

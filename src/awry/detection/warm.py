@@ -24,8 +24,11 @@ def drop_stale(package: Path = PACKAGE) -> int:
     sources = [source for source in package.rglob("*.py") if _KERNEL.search(source.read_text(encoding="utf-8"))]
     newest = max(source.stat().st_mtime for source in sources)
     stale = [index for index in package.rglob("__pycache__/*.nbi") if index.stat().st_mtime < newest]
-    for index in stale:
-        index.unlink(missing_ok=True)
+    try:
+        for index in stale:
+            index.unlink(missing_ok=True)
+    except OSError:  # a package that another user installed and compiled: its kernels belong together
+        return 0
     return len(stale)
 
 

@@ -31,6 +31,15 @@ _HINTS = {
     404: "the API is described at /api/v1/openapi.json",
     405: "the Allow header lists the methods of this address",
 }
+_USUAL_HINTS = {
+    "invalid_input": "the API is described at /api/v1/openapi.json",
+    "invalid_selector": 'write name{label="value",other=~"regular expression"}; a key has = only',
+    "invalid_config": "GET /api/v1/rules shows rules as they are written",
+    "not_found": "the API is described at /api/v1/openapi.json",
+    "store_error": "the server's log says more",
+    "store_corrupt": "restore the database from a backup (awry backup)",
+}
+"""What to do, where the error itself does not say it."""
 STORE_RETRY_SECONDS = 5
 
 
@@ -64,7 +73,7 @@ def problem_of(error: AwryError) -> Response:
         headers["Retry-After"] = str(STORE_RETRY_SECONDS)
     if status == 500:
         log.error("cannot answer: %s", error.message)
-    return problem(status, error.code, error.message, error.hint, headers)
+    return problem(status, error.code, error.message, error.hint or _USUAL_HINTS.get(error.code, ""), headers)
 
 
 def unexpected(error: BaseException, where: str) -> Response:

@@ -66,6 +66,8 @@ def _translate(doing: str, cause: BaseException, error: BaseException) -> StoreE
         return StoreError(message)
     if "readonly" in words:
         return StoreUnavailable(message, hint="make the database file and its folder writable for this user")
+    if "unable to open" in words:
+        return StoreUnavailable(message, hint="make the database file and its folder readable and writable for this user")
     if "full" in words or "space" in words:
         return StoreUnavailable(message, hint="free some disk space; writing goes on by itself")
     return StoreUnavailable(message, hint="it is tried again by itself")
@@ -103,7 +105,9 @@ class Database:
         return self.url.get_backend_name()
 
     def lock(self) -> None:
-        """Keep other servers out. Raises StoreInUse."""
+        """Keep other servers out. Raises StoreInUse, and StoreCorrupt for a file that is something else."""
+        if self.path:
+            _check_head(self.path)
         if self._lock:
             self._lock.acquire()
 
@@ -186,6 +190,19 @@ class Database:
         run(f"PRAGMA synchronous={self._synchronous}")
         run("PRAGMA cache_size=-16384")
         run("PRAGMA journal_size_limit=67108864")
+
+
+def _check_head(path: Path) -> None:
+    """SQLite takes any very short file for an empty database and would write over it; we do not."""
+    try:
+        head = path.read_bytes()[:16] if path.is_file() and path.stat().st_size < 4096 else b""
+    except OSError:
+        return  # opening it says why
+    if head and head != b"SQLite format 3\0":
+        raise StoreCorrupt(
+            f"cannot open {path}: the file is not a database",
+            hint="give the folder of the database, or restore the database from a backup",
+        )
 
 
 def _prepare_reader(connection: Any, record: object) -> None:

@@ -53,7 +53,7 @@ def _check(database: Database, connection: Connection) -> None:
     verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if verdict != "ok":
         raise StoreCorrupt(
-            f"cannot open {path}: the file is damaged: {verdict}",
+            f"cannot open {path}: the file is damaged: {' '.join(str(verdict).split())}",
             hint="restore it from a backup (awry backup), or move it away to start anew",
         )
 

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 
 from awry.core.errors import NotFound
 from awry.core.incident import Change, Incident, IncidentSeries
-from awry.server.api.params import choice, limit_of, resource, time_param
+from awry.server.api.params import choice, limit_of, open_range, resource
 from awry.server.api.samples import brief
 from awry.server.problems import reply
 
@@ -23,7 +23,7 @@ def routes(app: App) -> list[BaseRoute]:
 
     async def get(request: Request) -> Response:
         state = choice(request, "state", ("open", "resolved", "all"), "all")
-        start, end = time_param(request, "start"), time_param(request, "end")
+        start, end = open_range(request)
         limit, after = limit_of(request), request.query_params.get("after", "")
         page, mark = await app.read(lambda: app.archive.incidents(state=state, start=start, end=end, limit=limit, after=after))
         return reply({"incidents": [show_incident(i) for i in page], "next": mark})

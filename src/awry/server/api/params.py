@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,9 +22,35 @@ def resource(path: str, **handlers: Handler) -> Route:
     by_method = {name.upper(): handler for name, handler in handlers.items()}
 
     async def dispatch(request: Request) -> Response:
-        return await by_method["GET" if request.method == "HEAD" else request.method](request)
+        method = "GET" if request.method == "HEAD" else request.method
+        if request.query_params:
+            _refuse_unknown(request, path, method)
+        return await by_method[method](request)
 
     return Route(path, dispatch, methods=list(by_method))
+
+
+def _refuse_unknown(request: Request, path: str, method: str) -> None:
+    """A misspelt parameter must not quietly mean its default; those of writes may be a proxy's or agent's own."""
+    if method not in ("GET", "DELETE"):
+        return
+    known = _known_parameters().get((path, method), frozenset())
+    for name in request.query_params:
+        if name not in known:
+            hint = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+            raise InvalidInput(f"cannot use the parameter {name[:40]!r} here", hint=hint)
+
+
+@cache
+def _known_parameters() -> dict[tuple[str, str], frozenset[str]]:
+    """(address, method) -> names of the parameters that the OpenAPI document gives it."""
+    from awry.server.openapi import document  # here, for that module needs this one
+
+    return {
+        (path, method.upper()): frozenset(p["name"] for p in operation.get("parameters", ()) if p["in"] == "query")
+        for path, operations in document("")["paths"].items()
+        for method, operation in operations.items()
+    }
 
 
 def integer(request: Request, name: str, default: int, low: int, high: int) -> int:
@@ -83,13 +110,25 @@ def range_of(request: Request, now: int, default_ms: int) -> tuple[int, int]:
     end = (now + 1 if start is None else max(now + 1, start + 1)) if end is None else end
     start = max(0, end - default_ms) if start is None else start
     if start >= end:
-        raise InvalidInput(f"cannot use the range [{start}, {end}): start must be before end")
+        raise _no_range(start, end)
     return start, end
+
+
+def open_range(request: Request) -> tuple[int | None, int | None]:
+    """[start, end) in Unix ms, either of them None when it is not given. Raises InvalidInput."""
+    start, end = time_param(request, "start"), time_param(request, "end")
+    if start is not None and end is not None and start >= end:
+        raise _no_range(start, end)
+    return start, end
+
+
+def _no_range(start: int, end: int) -> InvalidInput:
+    return InvalidInput(f"cannot use the range [{start}, {end}): it is empty", hint="start must be before end")
 
 
 def required(request: Request, name: str) -> str:
     """A parameter that must be there. Raises InvalidInput."""
     text = request.query_params.get(name)
     if text is None:
-        raise InvalidInput(f"cannot do without the parameter {name!r}")
+        raise InvalidInput(f"cannot do without the parameter {name!r}", hint=f"add ?{name}= to the address")
     return text
