@@ -37,6 +37,22 @@ def test_prints_the_anomaly_as_tab_separated_rows_into_a_pipe(csv, capsys):
     assert lines[-1].startswith("1,200 samples of 2 series, ")
 
 
+def test_names_the_strangest_sample_when_no_anomaly_was_found(csv, capsys):
+    """Who sees a fault in the chart and no row in the table is told how near it came."""
+    assert 0 == main(["detect", str(csv), "--threshold", "1"])
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1].startswith("1,200 samples of 2 series, 0 anomalies")
+    assert said.err.splitlines()[-1].startswith("the strangest sample was load at 2024-01-02 17:40:00: 60, expected ")
+
+
+def test_says_which_cells_are_no_numbers(tmp_path, capsys):
+    """An example tells a decimal comma from a sensor's error text."""
+    path = tmp_path / "de.csv"
+    path.write_text("time;value\n2024-01-01 00:00:00;1,5\n2024-01-01 00:01:00;1,6\n")
+    assert 0 == main(["detect", str(path)])
+    assert "such as '1,5', are left out; decimals are written with a point" in capsys.readouterr().err
+
+
 def test_json_and_limits(csv, capsys):
     """One object; a high threshold leaves fewer."""
     assert 0 == main(["detect", str(csv), "--json", "--threshold", "0.2", "--limit", "1"])

@@ -71,7 +71,37 @@ def run(args: argparse.Namespace) -> int:
         return 0
     _print(anomalies, args.limit, table.interval_ms)
     print(summary)
+    if not anomalies:
+        _console_note(_strangest(table, scored))
     return 0
+
+
+def _strangest(table: Table, scored: Scored) -> str:
+    """What came nearest, for someone who sees a fault in the chart and no row in the table."""
+    import numpy as np
+
+    if not len(table.batch):
+        return ""
+    row = int(np.argmax(np.nan_to_num(scored.score, nan=0.0)))
+    score = float(np.nan_to_num(scored.score[row], nan=0.0))
+    if score < 0.01:
+        return "nothing was scored: every series was still warming up" if np.isnan(scored.score).all() else ""
+    where = f"{_printable(table.keys[table.batch.slot[row]])} at {_when(int(table.batch.time[row]), table.interval_ms)}"
+    value, low, high = (_text(float(column[row])) for column in (table.batch.value, scored.low, scored.high))
+    lower = int(score * 100) / 100
+    return (
+        f"the strangest sample was {where}: {value}, expected {low} to {high}, score {score:.2f} (--threshold {lower:g} shows it)"
+    )
+
+
+def _console_note(text: str) -> None:
+    if text:
+        print(text, file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    """A name may hold tabs or a terminal's control codes."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _count(n: int, one: str, many: str) -> str:
@@ -182,7 +212,7 @@ def _print(anomalies: list[dict[str, Any]], limit: int, interval_ms: int) -> Non
     head = ("series", "from", "to", "worst at", "score", "value", "expected", "spoke")
     rows = [
         (
-            "".join(c if c.isprintable() else "\ufffd" for c in a["series"]),  # a name may hold tabs or a terminal's control codes
+            _printable(a["series"]),
             *(_when(a[moment], interval_ms) for moment in ("start", "end", "time")),
             f"{a['score']:.2f}",
             _text(a["value"]),
@@ -218,7 +248,7 @@ def _when(ms: int, interval_ms: int) -> str:
 
 
 def _text(value: float | None) -> str:
-    return "?" if value is None else f"{value:.5g}"
+    return "?" if value is None or value != value else f"{value:.5g}"
 
 
 _WRITERS = {".parquet": "write_parquet", ".csv": "write_csv", ".jsonl": "write_ndjson"}
@@ -235,7 +265,8 @@ def _write(path: Path, table: Table, scored: Scored) -> None:
     if not table.interval_ms:
         frame = frame.with_columns(pl.col("time").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC"))
     frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
-    _save(path, lambda: getattr(frame, _WRITERS[path.suffix])(path))
+    options = {"datetime_format": "%Y-%m-%dT%H:%M:%S%.3fZ"} if path.suffix == ".csv" and not table.interval_ms else {}
+    _save(path, lambda: getattr(frame, _WRITERS[path.suffix])(path, **options))
 
 
 def _save(path: Path, write: Any) -> None:

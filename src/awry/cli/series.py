@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from awry.cli.client import Client, add_server_arguments, read_token
@@ -28,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
             params |= {"match": args.match} if args.match else {}
             params |= {"after": after} if after else {}
             page = client.call("GET", "/api/v1/series", params=params)
+            if not page["series"] and not after:
+                print("no series matches" if args.match else "there are no series yet", file=sys.stderr)
             for one in page["series"]:
                 print(f"{one['state']:8} {one['key']}")
             after = page["next"] or ""

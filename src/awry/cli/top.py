@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from awry.cli.client import Client, add_server_arguments, read_token
-from awry.core.errors import AwryError
+from awry.core.errors import AwryError, InvalidInput
 
 BLOCKS = " ▏▎▍▌▋▊▉█"
 
@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:  # a pipe has no width, and a cut key is of no use to a script
         console = Console(width=200)
+    if args.rows < 0 or args.every < 0:
+        raise InvalidInput("cannot show fewer than no rows, or look before the last look", hint="--rows and --every are above 0")
     rows = args.rows or max(5, min(50, console.height - 6))
     with Client(args.url, read_token(args)) as client:
         if args.once:

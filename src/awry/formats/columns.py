@@ -79,7 +79,11 @@ def read_columns(
             f"cannot tell when the samples were taken: no time column among {_some(frame.columns)}",
             hint=_time_hint(frame),
         )
-    notes = [f"time is column {time_name!r}, read as {times.how}" if times else f"no time column: rows are {interval_ms} ms apart"]
+    notes = [
+        f"time is column {time_name!r}, read as {times.how}"
+        if times
+        else f"no time column: rows are {(interval_ms or 0) / 1000:g} s apart"
+    ]
     rest = [c for c in frame.columns if c != time_name]
     series_name = choice.series or _named(rest, SERIES_NAMES, exclude=choice.value)
     if series_name and not choice.series and _is_number(frame[series_name]) and not _named(rest, VALUE_NAMES):
@@ -87,12 +91,16 @@ def read_columns(
     value_names, labels, ignored = _roles(frame, rest, series_name, choice.value)
     if not value_names:
         raise InvalidInput(
-            f"cannot find a column of numbers among {_some(frame.columns)}", hint="say which column holds the values"
+            f"cannot find a column of numbers among {_some(frame.columns)}",
+            hint="say which column holds the values (--value, in Python value=)",
         )
     if ignored:
         notes.append(f"columns not used: {_some(ignored)}")
     keys, slot = _series(frame, value_names, series_name, labels, name)
-    value, bad = _values(frame, value_names)
+    value, bad, example = _values(frame, value_names)
+    if example:
+        comma = "; decimals are written with a point" if "," in example else ""
+        notes.append(f"cells that are no numbers, such as {example[:40]!r}, are left out{comma}")
     rows = frame.height
     time = np.tile(times.ms, len(value_names)) if times else _made_times(slot, interval_ms or 0)
     if rows == 0:
@@ -104,14 +112,17 @@ def _time_hint(frame: pl.DataFrame) -> str:
     strange = next((c for c in frame.columns if c.lower() in TIME_NAMES), "")
     if strange:
         return f"the column {strange!r} is neither Unix seconds or milliseconds nor ISO 8601 like 2024-01-31 18:00:00"
-    return "name the time column time or timestamp, or give the interval between rows (60s)"
+    return "say which column holds the times (--time, in Python time=), or how far apart the rows are (--interval 60s)"
 
 
 def _find_time(frame: pl.DataFrame, wanted: str) -> tuple[str, ReadTimes | None]:
     if wanted:
         times = read_times(frame[wanted]) if frame.height else ReadTimes(np.zeros(0, np.int64), "nothing")
         if times is None:
-            raise InvalidInput(f"cannot read times from the column {wanted!r}", hint="use Unix seconds, milliseconds or ISO 8601")
+            raise InvalidInput(
+                f"cannot read times from the column {wanted!r}",
+                hint="use Unix seconds, milliseconds or ISO 8601 like 2024-01-31 18:00:00",
+            )
         return wanted, times
     ranked = sorted((c for c in frame.columns if c.lower() in TIME_NAMES), key=lambda c: TIME_NAMES.index(c.lower()))
     unnamed = [c for c in frame.columns if c not in ranked and not _is_number(frame[c])]
@@ -198,8 +209,9 @@ def _key(cells: tuple[str | None, ...], by: list[str], series: str, plain: str) 
         return ""
 
 
-def _values(frame: pl.DataFrame, names: list[str]) -> tuple[Values, NDArray[np.bool_]]:
-    """Cells of the value columns, column after column, NaN where empty; and which of them are not numbers."""
+def _values(frame: pl.DataFrame, names: list[str]) -> tuple[Values, NDArray[np.bool_], str]:
+    """Cells of the value columns, column after column, NaN where empty; which of them are not numbers; and one of those."""
+    example = ""
     value, bad = np.empty(len(names) * frame.height), np.zeros(len(names) * frame.height, np.bool_)
     for at, name in enumerate(names):
         column = frame[name]
@@ -208,9 +220,12 @@ def _values(frame: pl.DataFrame, names: list[str]) -> tuple[Values, NDArray[np.b
             text = column.str.strip_chars()
             column = text.cast(pl.Float64, strict=False)
             empty = text.is_null() | text.str.to_lowercase().is_in(["", "nan", "null", "na", "n/a", "none", "-"])
-            bad[place] = (column.is_null() & ~empty).to_numpy()
+            wrong = column.is_null() & ~empty
+            bad[place] = wrong.to_numpy()
+            if not example and wrong.any():
+                example = str(text.filter(wrong)[0])
         value[place] = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
-    return value, bad
+    return value, bad, example
 
 
 def _made_times(slot: Slots, interval_ms: int) -> Times:
