@@ -14,7 +14,7 @@ from awry.core.protocols import Source
 from awry.core.series_table import SeriesTable
 from awry.core.tick import Rows
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 """Longest wait for anything; only a failing source waits so long."""
 
 

@@ -25,7 +25,7 @@ def make(store: MemoryStore, *, queue_samples: int = 1000, rules: tuple[Rule, ..
     return Engine(judge=StepJudge(), store=store, table=SeriesTable(), clock=ManualClock(T0), settings=settings, rules=rules)
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     for _ in range(int(seconds * 100)):
         if holds():
             return

@@ -16,8 +16,8 @@ from tests.notifiers.receiver import Receiver, change
 
 SECRET = "t0p-s3cret"
 NOTIFIERS: dict[str, Callable[[str], Notifier]] = {
-    "webhook": lambda address: Webhook(url=f"http://{address}/{SECRET}", secret=SECRET, timeout_seconds=5),
-    "apprise": lambda address: Apprise(urls=(f"json://user:{SECRET}@{address}/hook",), timeout_seconds=5),
+    "webhook": lambda address: Webhook(url=f"http://{address}/{SECRET}", secret=SECRET, timeout_seconds=30),
+    "apprise": lambda address: Apprise(urls=(f"json://user:{SECRET}@{address}/hook",), timeout_seconds=30),
 }
 make_each = pytest.mark.parametrize("make", NOTIFIERS.values(), ids=NOTIFIERS.keys())
 

@@ -78,7 +78,7 @@ class Waits:
 
 async def until(what: Callable[[], bool]) -> None:
     """Let tasks run until it is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not what():
             await asyncio.sleep(0)
 

@@ -11,6 +11,7 @@ import pytest
 from awry.core.rule import Rule
 from awry.server.app import private_config
 from tests.server.live import Live
+from tests.serving import wait_for
 
 NOW = int(time.time() * 1000)
 

@@ -233,7 +233,7 @@ def test_connection_lost(target: str, opened: Opener) -> None:
     engine.dispose()
     with pytest.raises(StoreUnavailable, match="cannot write to the database"):
         store.commit(ticks[1:])
-    for _ in range(100):
+    for _ in range(1000):
         try:
             store.commit(ticks[1:])
             break
