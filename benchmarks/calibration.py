@@ -21,7 +21,7 @@ from awry.detection.calibration import Prior, calibrate_rows
 from awry.detection.default import DefaultDetector
 from awry.detection.scorer import Scorer
 from awry.detection.state import kernel
-from benchmarks.fit_prior import fit, tally_of
+from benchmarks.fit_prior import fit, tally_idle, tally_of, without_start
 from benchmarks.machine import machine
 from benchmarks.series_sets import FOLDERS, SYNTHETIC, labelled, strengths, synthetic
 
@@ -85,14 +85,14 @@ def main() -> None:
     results: dict[str, dict[str, dict[str, float]]] = {}
     if args.data and not args.synthetic_only:
         sets = {name: strengths(labelled(args.data, name)) for name in (*FOLDERS, "nab")}
-        tallies = {name: tally_of(scored) for name, scored in sets.items()}
-        idle = tally_of(strengths(synthetic("idle host", seed=77)))
+        tallies = {name: tally_of(without_start(scored) if name == "nab" else scored) for name, scored in sets.items()}
+        idle = tally_idle()
         for name, scored in sets.items():
             others = [t for other, t in tallies.items() if other != name]
             results[name] = realised(scored, Prior(fit([*others, idle])))
         results["idle host, left out"] = realised(strengths(synthetic("idle host")), Prior(fit(list(tallies.values()))))
     for kind in SYNTHETIC:
-        results[kind] = realised(strengths(synthetic(kind)), Prior.shipped("default", 3))
+        results[kind] = realised(strengths(synthetic(kind)), Prior.shipped("default", 4))
     if args.json:
         print(json.dumps({"machine": machine(), "realised_to_promised": results}, indent=1))
         return

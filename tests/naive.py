@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import median
+from statistics import median, pstdev
 
 
 def nearest(values: Sequence[float], window: int = 8, far_lag: int = 64) -> tuple[float, float]:
@@ -111,6 +111,17 @@ def episode_rate(maxima: Sequence[float], seen: int, edge: float, pooled: float,
     """p at a bin edge: the shrunken rate of episodes at or above it, as the rate of a single sample."""
     rate = (sum(m >= edge for m in maxima) + prior) / (seen + prior / pooled)
     return 1.0 if quiet * rate >= 0.9999 else -math.log(1 - quiet * rate) / quiet
+
+
+def beyond(past: Sequence[float], x: float) -> float:
+    """Strength of lying outside the whole past, from at least 32 values; without the slow forgetting of far extremes."""
+    n, low, high = len(past), min(past), max(past)
+    spread = pstdev(past)
+    r = max(x - high, low - x) / (high - low)
+    if r <= 0.5:
+        return 0.0
+    strength = 0.5 * math.log(n / 32) + 1.4 * math.log(1 + 4 * r) - 4 * max(math.log((high - low) / (6 * spread)), 0)
+    return strength if strength >= 2.5 else 0.0
 
 
 def usual_interval(times_ms: Sequence[int]) -> float:

@@ -7,6 +7,7 @@ import pytest
 
 from awry.detection import state as at
 from awry.detection.absent import absent, learn_gap
+from awry.detection.beyond import beyond
 from awry.detection.calibration import BINS, WIDTH, episode_rate, onset, score_of
 from awry.detection.profile import bucket_of, learn_profile
 from awry.detection.records import record_group
@@ -105,6 +106,35 @@ def test_episodes_are_counted_as_defined() -> None:
         wanted[min(int(np.float32(largest) / WIDTH), BINS - 1)] += 1
     assert wanted.tolist() == bins.tolist()
     assert 1 == bins[30]
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0])
+@pytest.mark.parametrize("shape", ["normal", "lognormal"])
+def test_beyond_is_measured_in_ranges_of_the_past(scale: float, shape: str) -> None:
+    """Against plain lists, at every age and for values far above and below, also where the past had bursts."""
+    rng = np.random.default_rng(5)
+    values = scale * getattr(rng, shape)(size=1000)
+    positive = 0
+    for sample in (32, 50, 200, 999):
+        past = [float(v) for v in values[:sample]]
+        for x in (scale * np.array([-500.0, -60.0, -10.0, 0.0, 5.0, 12.0, 40.0, 900.0])).tolist():
+            f = np.zeros(at.FLOATS, np.float32)
+            f[at.LOW], f[at.HIGH], f[at.MU], f[at.VAR] = min(past), max(past), np.mean(past), np.var(past)
+            wanted = naive.beyond(past, x)
+            assert wanted == pytest.approx(beyond(f, x, sample), rel=1e-4)
+            assert f[at.HIGH] >= np.float32(x) >= f[at.LOW]
+            positive += wanted > 0
+    assert positive >= 10
+
+
+def test_beyond_forgets_a_glitch_slowly() -> None:
+    """A far extreme comes closer by 1 / 20,000 of its distance a sample, down to 6 deviations; ordinary extremes stay."""
+    f = np.zeros(at.FLOATS, np.float32)
+    f[at.LOW], f[at.HIGH], f[at.VAR] = -4.0, 1000.0, 1.0
+    for n in range(20_000):
+        beyond(f, 0.0, 100 + n)
+    assert 1000 / np.e == pytest.approx(f[at.HIGH], rel=0.02)
+    assert -4.0 == f[at.LOW]
 
 
 def test_rate_is_shrunk_to_the_prior() -> None:

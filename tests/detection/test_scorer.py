@@ -7,10 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Scored
+from awry.core.rule import Rule
 from awry.detection.calibration import FLOOR_P, Prior
 from awry.detection.ewma import Ewma
 from awry.detection.scorer import Scorer
 from awry.detection.warm import compile_kernels
+from awry.engine.threshold import rule_threshold
 
 COLUMNS = ("raw", "score", "segment", "expected", "low", "high", "part")
 
@@ -66,6 +68,19 @@ def test_cold_start_is_cautious_but_not_blind() -> None:
         values[150] = 30
         score = run(values).score
         assert score[150] > np.nanmax(score[:150])
+
+
+@pytest.mark.parametrize("row", [100, 500, 1440, 3000])
+def test_the_absurd_opens_the_default_rule_at_every_age(row: int) -> None:
+    """A 50 sigma spike on calm noise reaches the default rule's threshold of its age, and scores above a 10 sigma one."""
+    threshold = rule_threshold(Rule(name="default", budget="1 per 30d"), 60_000, row)[0]
+    for seed in range(5):
+        values = np.random.default_rng(seed).normal(50, 2, row + 1)
+        values[row] = 150
+        absurd = run(values).score[row]
+        assert absurd >= threshold
+        values[row] = 70
+        assert absurd > run(values).score[row] + 0.01
 
 
 def test_calibration_keeps_its_promise() -> None:
@@ -142,7 +157,7 @@ def test_growing_keeps_what_was_learned() -> None:
 
 def test_priors_fall_with_strength() -> None:
     """Shipped and made-up priors are rates that never rise with the strength, for each age and head."""
-    for prior, heads in ((Prior.shipped("default", 3), 3), (Prior.shipped("somebody's", 2), 2)):
+    for prior, heads in ((Prior.shipped("default", 4), 4), (Prior.shipped("somebody's", 2), 2)):
         assert (3, heads, 49) == prior.log_rate.shape
         assert (np.diff(prior.log_rate) <= 1e-9).all()
         assert (prior.log_rate <= np.log(0.0101)).all()

@@ -10,7 +10,7 @@ from awry.core.incident import IncidentSeries
 from awry.core.rule import Rule
 from awry.detection.calibration import FLOOR_P, GROWN
 from awry.engine.sentence import number, span, title
-from awry.engine.threshold import EARLY_P, rule_threshold
+from awry.engine.threshold import EARLY, rule_threshold
 
 AT = 1_760_066_000_000
 
@@ -73,8 +73,11 @@ def test_budget_becomes_threshold(interval: int, score: float) -> None:
 def test_young_series_open_at_shorter_odds() -> None:
     """Until a series has a history, no sample can prove odds as long as the budget asks for; the words say so."""
     rule = Rule(name="r", budget="1 per 30d")
-    young, why = rule_threshold(rule, 60_000, GROWN - 1)
-    assert young == pytest.approx(-math.log10(EARLY_P) / 10)
-    assert young < rule_threshold(rule, 60_000, GROWN)[0]
-    assert "samples have been seen" in why
+    least = 0.0
+    for until, odds in EARLY:
+        young, why = rule_threshold(rule, 60_000, until - 1)
+        assert young == pytest.approx(-math.log10(odds) / 10, abs=1e-3)
+        assert least < young < rule_threshold(rule, 60_000, GROWN)[0]
+        assert f"until {until:,} samples have been seen" in why
+        least = young
     assert rule_threshold(rule, 3_600_000, 5) == rule_threshold(rule, 3_600_000, GROWN)

@@ -1,8 +1,9 @@
-"""The default detector: one state per series, three heads (shape, records, heartbeat), a few microseconds a sample.
+"""The default detector: one state per series, four heads, a few microseconds a sample.
 
 Heads, in natural or binary logarithms so that steps compare: `shape` is severity, the product of nearest-window distance, day
 profile ratio and PCA residual, square-root weighted by the records, with a plain z in the first 255 samples; `records` is how far
-44 statistics passed their own extremes, best for small faults; `heartbeat` a missing burst or a flat line. Design 2 of our study.
+44 statistics passed their own extremes, best for small faults; `heartbeat` a missing burst or a flat line; `beyond` how many
+ranges of its past a value lies outside of it. Design 2 of our study, and `beyond`, which lets calibration tell odd from absurd.
 
 While its own episode is open (severity's decaying maximum at HELD_ABOVE or more) the mean, the spread, the day and week profiles
 and the expected value learn at a tenth of their speed, for at most HELD_MOST = 240 samples; a lasting change is learned at full
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
+from awry.detection.beyond import beyond
 from awry.detection.expected import band, forecast, learn_expected
 from awry.detection.heartbeat import heartbeat
 from awry.detection.profile import HOUR_MS, KNOWN_VISITS, QUARTER_MS, bucket_of, learn_profile
@@ -154,7 +156,7 @@ def judge(
 ) -> None:  # fmt: skip
     """Judge one finite sample, then learn it.
 
-    out: shape, records, heartbeat, expected, low, high, part. z, distance, h: scratch.
+    out: shape, records, heartbeat, expected, low, high, part, beyond. z, distance, h: scratch.
     """
     x = float(enter(f, u, b, c, d, raw))
     n = c[N]
@@ -174,6 +176,7 @@ def judge(
     out[3], out[4], out[5] = band(f, d, best)
     learn_expected(f, c, x, previous, day, day_known, best, damp)
 
+    out[7] = beyond(f, x, n)
     plain = start_strength(x, f[MU], f[VAR], n)
     rate = max(1.0 / (n + 1), 1.0 / LONG) * (damp if n >= LONG // 8 else 1.0)
     away = x - f[MU]
@@ -242,34 +245,34 @@ def step_rows(
     strength: NDArray[np.float32], expected: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32],
     part: NDArray[np.uint8],
 ) -> None:  # fmt: skip
-    """Judge rows in order into strength (n, 3), expected, low, high and part (n,); f, u, b, c, d: one row per slot."""
+    """Judge rows in order into strength (n, 4), expected, low, high and part (n,); f, u, b, c, d: one row per slot."""
     z = np.zeros(STREAMS, np.float32)
     distance = np.empty(LAGS, np.float32)
     h = np.empty(PCA_LAGS, np.float32)
-    out = np.empty(7, np.float64)
+    out = np.empty(8, np.float64)
     for i in range(slot.shape[0]):
         s = slot[i]
         known = c[s, N] >= WARMUP
         if math.isfinite(value[i]):
             judge(f[s], u[s], b[s], c[s], d[s], time[i], value[i], z, distance, h, out)
         if math.isfinite(value[i]) and known:
-            strength[i, 0], strength[i, 1], strength[i, 2] = out[0], out[1], out[2]
+            strength[i, 0], strength[i, 1], strength[i, 2], strength[i, 3] = out[0], out[1], out[2], out[7]
             expected[i], low[i], high[i] = out[3], out[4], out[5]
             part[i] = int(out[6])
         else:
-            strength[i, 0], strength[i, 1], strength[i, 2] = math.nan, math.nan, math.nan
+            strength[i, :] = math.nan
             expected[i], low[i], high[i] = math.nan, math.nan, math.nan
             part[i] = NONE
 
 
 @dataclass
 class DefaultDetector:
-    """Heads shape, records and heartbeat from one state of about 5.1 KB per series; times are read as UTC."""
+    """Heads shape, records, heartbeat and beyond from one state of about 5.1 KB per series; times are read as UTC."""
 
-    heads: tuple[str, ...] = ("shape", "records", "heartbeat")
+    heads: tuple[str, ...] = ("shape", "records", "heartbeat", "beyond")
     parts: tuple[str, ...] = ("none", "shape", "day", "pca", "records", "start", "heartbeat")
     warmup: int = WARMUP
-    mix: tuple[float, ...] = (1.0, 0.5, 0.0)
+    mix: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0)
     """Weight of each head in the combined strength `raw`. On NAB (standard) records alone reach 69, shape alone 59, this 62; on
     WSD (best event F1) records .45, shape .63, this .60."""
     _f: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, FLOATS), np.float32), repr=False)
@@ -289,7 +292,7 @@ class DefaultDetector:
         """For each row in order: score it with what was known, then learn it. NaN: nothing learned, NaN out."""
         n = len(batch)
         raw = Raw(
-            np.empty((n, 3), np.float32),
+            np.empty((n, 4), np.float32),
             np.empty(n, np.float32),
             np.empty(n, np.float32),
             np.empty(n, np.float32),

@@ -52,7 +52,9 @@ WINDOW, LAGS = 8, 320
 """Length of a shape, and how far back it is looked for, in samples."""
 RING_KEEP = LAGS + WINDOW
 RING_SIZE = RING_KEEP + 64
-FLOATS = RING + RING_SIZE
+HIGH, LOW = RING + RING_SIZE, RING + RING_SIZE + 1
+"""Largest and smallest value seen; glitches are forgotten slowly."""
+FLOATS = LOW + 1
 
 # u: block number at which each remembered extreme was seen, [rank][stream]
 AGES = RANKS * STREAMS

@@ -15,8 +15,8 @@ from awry.core.protocols import Judge
 
 DETECTORS = ("default", "records")
 """Names that `make_judge` knows: all heads, or the same with `raw` from the record head alone."""
-RECORDS_MIX = (0.0, 1.0, 0.0)
-"""Weights of the heads shape, records and heartbeat in `raw`."""
+RECORDS_MIX = (0.0, 1.0, 0.0, 0.0)
+"""Weights of the heads shape, records, heartbeat and beyond in `raw`."""
 CHUNK_ROWS = 100_000
 """Rows scored in one call: small enough for progress and memory, large enough for speed."""
 GROUP_SERIES = 2048
