@@ -30,6 +30,8 @@ class AwryError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(hint)  # a notebook's traceback shows it
 
 
 class InvalidInput(AwryError):
