@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -104,6 +105,17 @@ def test_flags_of_pages_exist() -> None:
             section = reference.split(f"## awry {command}\n")[-1].split("\n## ")[0]
             wrong += [f"{name_of(page)}: {line}" for flag in re.findall(r" (--[a-z-]+)", line) if f"`{flag}" not in section]
     assert [] == wrong
+
+
+def test_every_bench_has_a_row_and_names_the_machine() -> None:
+    """Every harness and every file of results has its row in benchmarks/README.md; each result says where it was measured."""
+    folder = ROOT / "benchmarks"
+    rows = [line for line in (folder / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    harnesses = {path.name for path in folder.glob("*.py") if '"__main__"' in path.read_text(encoding="utf-8")}
+    results = {path.name for path in folder.glob("results/*.json")}
+    assert harnesses == {re.findall(r"`([^`]+)`", row)[0] for row in rows}
+    assert results == set(re.findall(r"`results/([^`]+)`", "\n".join(rows)))
+    assert [] == [name for name in sorted(results) if "machine" not in json.loads((folder / "results" / name).read_text("utf-8"))]
 
 
 @pytest.mark.slow
