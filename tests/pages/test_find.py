@@ -84,9 +84,11 @@ def test_what_was_not_looked_through_is_told() -> None:
 def test_the_threshold_in_use_is_the_one_that_holds() -> None:
     """While a rule holds a series, the score it opened at; otherwise what the rule asks for now."""
     held: Any = FakeApp(KEYS, active=(firing(0),))
-    assert (0.4, "1 in 10,000, from the budget (rule default, which holds it now)") == threshold_of(held, 0, KEYS[0])
+    assert (0.4, "Opened at 1 in 10,000, from the budget (rule default, which holds it now).") == threshold_of(held, 0, KEYS[0])
     threshold, why = threshold_of(held, 1, KEYS[1])
     assert threshold is not None
-    assert why.endswith("(rule default)")
+    assert why.endswith("(rule default).")
     none: Any = FakeApp(KEYS, rules=())
-    assert (None, "no rule selects this series") == threshold_of(none, 0, KEYS[0])
+    assert (None, "No rule selects this series.") == threshold_of(none, 0, KEYS[0])
+    once: Any = FakeApp(KEYS, interval_ms=np.full(40, np.nan, np.float32))
+    assert "Rule default opens by how often the series samples, which is not known yet." == threshold_of(once, 0, KEYS[0])[1]

@@ -35,7 +35,7 @@ def title(text: str) -> str:
     """The page's answer."""
     found = re.search(r"<h1[^>]*>(.*?)</h1>", text, re.DOTALL)
     assert found
-    return found[1].replace("\u2060", "")
+    return found[1].replace("\u2060", "").replace("<wbr>", "")
 
 
 def states() -> list[tuple[FakeApp, str, str]]:

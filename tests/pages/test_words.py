@@ -69,8 +69,12 @@ def test_every_says_the_score_as_a_stretch_of_time(score: float | None, interval
         (5.0, "", "5"),
         (3.14159, "", "3.14"),
         (-42.66, "", "-42.7"),
-        (1e308, "", "1.00e308"),
-        (1e-9, "", "1.00e-9"),
+        (1e308, "", "1e308"),
+        (1e-9, "", "1e-9"),
+        (9.1e-7, "s", f"910{NB}ns"),
+        (4.2e-5, "s", f"42{NB}µs"),
+        (40_701_942_297_045.0, "", f"40.7{NB}trillion"),
+        (5_930_000_000_000_000.0, "", "5.93e15"),
         (None, "%", "no sample"),
         (math.nan, "", "no sample"),
     ],
@@ -163,16 +167,39 @@ def test_javascript_says_the_same_words(tmp_path: Path) -> None:
         pytest.skip("no node to run words.js with; the browser tests compare them as well")
     source = Path(words.__file__).parent.parent / "static" / "js" / "words.js"
     (tmp_path / "words.mjs").write_text(source.read_text())
-    values = [0.0, 0.0231, 0.5, 3.14159, 15.1, 99.96, 123.4, 999.7, 1779.0, 2.5e9, 1e16, -4.2]
+    values = [
+        0.0,
+        0.0231,
+        0.5,
+        3.14159,
+        15.1,
+        99.96,
+        123.4,
+        999.7,
+        1779.0,
+        2.5e9,
+        4.07e13,
+        5.93e15,
+        1e16,
+        -4.2,
+        9.1e-7,
+        4.2e-5,
+        9e-10,
+    ]
     scores = [0.0, 0.1, 0.29, 0.3, 0.47, 0.5, 0.68, 0.93, 1.0]
     ages = [1000, 40_000, 29 * MIN, 3 * HOUR + 5 * MIN, 52 * HOUR]
     script = f"""import {{ num, span, rarity, every, ago }} from './words.mjs';
-    console.log(JSON.stringify([{json.dumps(values)}.flatMap(v => [num(v), num(v, 'B'), span(-v, v * 3, 'B')]),
+    console.log(JSON.stringify([{json.dumps(values)}.flatMap(v => [
+      num(v), num(v, 'B'), num(v, 's'), span(-v, v * 3, 'B'), span(v, v, 's')]),
     {json.dumps(scores)}.flatMap(s => [rarity(s), every(s, 60000)]), {json.dumps(ages)}.map(ago)]))"""
     (tmp_path / "run.mjs").write_text(script)
     said = json.loads(subprocess.run([node, "run.mjs"], cwd=tmp_path, capture_output=True, check=True, text=True).stdout)
     expected = [
-        [text for v in values for text in (words.num(v), words.num(v, "B"), words.span(-v, v * 3, "B"))],
+        [
+            text
+            for v in values
+            for text in (words.num(v), words.num(v, "B"), words.num(v, "s"), words.span(-v, v * 3, "B"), words.span(v, v, "s"))
+        ],
         [text for s in scores for text in (words.rarity(s), words.every(s, 60_000))],
         [words.ago(a) for a in ages],
     ]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PERIOD_SECONDS = 1.0
 QUIET_SECONDS = 15.0
+IDLE_PERIODS = 10
+"""Without a new snapshot a page is looked at again after so many periods: ages and rates change by time alone."""
 MAX_READERS = 200
 """Open pages at once; further ones are asked to come back and show their first state meanwhile."""
 
@@ -35,7 +37,7 @@ def status(app: App) -> dict[str, Any]:
     """What the header shows, and the open incidents for the live region."""
     snapshot = app.engine.snapshot
     return {
-        "rate": words.num(rate_now(snapshot.rate)),
+        "rate": words.num(rate_now(snapshot.rate, app.clock.now_ms())),
         "series": app.table.live,
         "open": {i.id: i.title for i in snapshot.incidents[:20]},
     }
@@ -172,13 +174,14 @@ async def stream(app: App, request: Request, view: View) -> AsyncIterator[str]:
     """Events of one reader until it leaves: each part only when it differs from what the reader was last sent."""
     sent: dict[str, str] = {}
     mark = (-1, -1, -1)
-    quiet = 0.0
+    quiet, since = 0.0, 0
     yield "retry: 5000\n\n"
     while not app.stopping.is_set() and not await request.is_disconnected():
         found = _mark(app)
         events: list[str] = []
-        if found != mark:
-            mark = found
+        since += 1
+        if found != mark or since >= IDLE_PERIODS:
+            mark, since = found, 0
             try:
                 seen = {"status": status(app), **await view()}
             except StoreError as error:

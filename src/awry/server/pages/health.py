@@ -9,12 +9,13 @@ import numpy as np
 
 from awry.server.pages import words
 from awry.server.pages.render import rate_now
-from awry.server.pages.spark import bars
+from awry.server.pages.spark import COLUMNS, bars
 
 if TYPE_CHECKING:
     from awry.server.app import App
 
 DELAY_PROMISE_MS = 1000
+QUARTER_MS = 15_000
 _REASONS = {
     "duplicate": "sent before",
     "late": "older than a stored one",
@@ -68,16 +69,20 @@ def _ingest(app: App) -> Box:
     return Box(
         "Ingest",
         not broken,
-        f"{words.num(rate_now(rate))} samples/s",
+        f"{words.num(rate_now(rate, app.clock.now_ms()))} samples/s",
         text,
-        chart=bars(_per_quarter_minute([n for _, n in rate[:-1]])),
+        chart=bars(_per_quarter_minute(rate, app.clock.now_ms())),
     )
 
 
-def _per_quarter_minute(counts: list[int]) -> list[int]:
-    """Sums of three 5 s steps, the newest last."""
-    extra = len(counts) % 3
-    return [sum(counts[i : i + 3]) for i in range(extra, len(counts), 3)]
+def _per_quarter_minute(rate: tuple[tuple[int, int], ...], now: int) -> list[int]:
+    """Samples of each whole 15 s of the last 15 minutes, the newest last; none where nothing came, [] where nothing came at all."""
+    end, counts = now // QUARTER_MS, [0] * COLUMNS
+    for at, n in rate:
+        place = at // QUARTER_MS - end + COLUMNS
+        if 0 <= place < COLUMNS:
+            counts[place] += n
+    return counts if any(counts) else []
 
 
 def _delay(app: App) -> Box:

@@ -84,17 +84,17 @@ def shell_context(app: App, request: Request) -> dict[str, Any]:
     return {
         "path": request.url.path,
         "now": app.clock.now_ms(),
-        "rate": rate_now(snapshot.rate),
+        "rate": rate_now(snapshot.rate, app.clock.now_ms()),
         "series_count": app.table.live,
         "store_error": snapshot.store_error,
         "token_needed": app.auth.needed,
     }
 
 
-def rate_now(rate: tuple[tuple[int, int], ...]) -> float:
-    """Samples per second over the last whole 5 s steps (up to 15 s)."""
-    recent = rate[-4:-1] or rate[-1:]
-    return sum(n for _, n in recent) / (5 * len(recent)) if recent else 0.0
+def rate_now(rate: tuple[tuple[int, int], ...], now: int) -> float:
+    """Samples per second over the last 15 s of whole 5 s steps; steps without a sample are not in `rate`, and count."""
+    end = now // 5000 * 5000
+    return sum(n for at, n in rate if end - 15_000 <= at < end) / 15
 
 
 def page(app: App, request: Request, name: str, *, status: int = 200, **context: Any) -> HTMLResponse:

@@ -20,22 +20,23 @@ def threshold_of(app: App, slot: int, key: str, rule: str = "") -> tuple[float |
     """
     snapshot = app.engine.snapshot
     held = [
-        (a.threshold, f"{a.why} (rule {a.rule}, which holds it now)")
+        (a.threshold, f"Opened at {a.why} (rule {a.rule}, which holds it now).")
         for a in snapshot.active
         if a.slot == slot and rule in ("", a.rule) and 0 < a.threshold < 1
     ]
     if held:
         return min(held)
     known = 0 <= slot < snapshot.series
-    interval = float(snapshot.interval_ms[slot]) if known else 0.0
+    interval = float(snapshot.interval_ms[slot]) if known else math.nan
+    timed = math.isfinite(interval) and interval > 0
     found: list[tuple[float, str]] = []
     for one in snapshot.rules:
         if one.name == rule or (not rule and one.enabled and covers(one.selector, key)):
-            threshold, why = rule_threshold(
-                one, interval if math.isfinite(interval) else 0.0, int(snapshot.seen[slot]) if known else 0
-            )
-            found.append((threshold, f"{why} (rule {one.name})"))
-    return min(found, default=(None, "no rule selects this series"), key=lambda pair: pair[0] or 0)
+            if one.threshold is None and not timed:
+                return None, f"Rule {one.name} opens by how often the series samples, which is not known yet."
+            threshold, why = rule_threshold(one, interval if timed else 0.0, int(snapshot.seen[slot]) if known else 0)
+            found.append((threshold, f"Opens at {why} (rule {one.name})."))
+    return min(found, default=(None, "No rule selects this series."), key=lambda pair: pair[0] or 0)
 
 
 def covers(selector: str, key: str) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
+
+from markupsafe import Markup, escape
 
 from awry.core.errors import InvalidSelector
 from awry.core.series_key import parse_key
@@ -27,6 +30,7 @@ _UNITS = (
     ("_per_second", "per s"),
 )
 _NBSP = "\u00a0"
+_BREAKS = re.compile(r"(?<=\w)([_./:])(?=\w)")
 
 
 def known(value: float | None) -> bool:
@@ -73,7 +77,11 @@ def _plain(value: float) -> str:
     if size == 0:
         return "0"
     if size >= 1e15 or size < 1e-4:
-        return f"{value:.2e}".replace("e+", "e").replace("e-0", "e-")
+        lead, _, power = f"{value:.2e}".partition("e")
+        return f"{lead.rstrip('0').rstrip('.')}e{int(power)}"
+    if size >= 1e9:
+        unit, word = (1e12, "trillion") if size >= 1e12 else (1e9, "billion")
+        return f"{_plain(value / unit)}{_NBSP}{word}"
     if size >= 999.5 or (value == int(value) and size >= 1):
         return f"{math.floor(value + 0.5):,}"
     if size >= 100:
@@ -87,7 +95,9 @@ _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def _scale(value: float, unit: str) -> tuple[float, str]:
-    """Divisor and unit for bytes; other units are never scaled."""
+    """Divisor and unit for bytes and for seconds below a thousandth; other units are never scaled."""
+    if unit == "s" and 0 < abs(value) < 1e-3:
+        return (1e-6, "µs") if abs(value) >= 1e-6 else (1e-9, "ns")
     if not unit.startswith("B"):
         return 1.0, unit
     divisor, prefix = next(((s, p) for s, p in _PREFIXES if abs(value) >= s), (1.0, ""))
@@ -109,7 +119,8 @@ def span(low: float | None, high: float | None, unit: str = "") -> str:
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "not known yet"
     divisor, unit = _scale(max(low, high, key=abs), unit)
-    return f"{_plain(low / divisor)}–{_plain(high / divisor)}" + (_NBSP + unit if unit else "")
+    ends = dict.fromkeys((_plain(low / divisor), _plain(high / divisor)))
+    return "–".join(ends) + (_NBSP + unit if unit else "")
 
 
 def ago(ms: float) -> str:
@@ -194,6 +205,6 @@ def unit_of(key: str) -> str:
     return next((unit for ending, unit in _UNITS if name.endswith(ending)), "")
 
 
-def unbroken(text: str) -> str:
-    """The text with its ranges (2–5) kept on one line."""
-    return text.replace("–", "\u2060–\u2060")
+def unbroken(text: str) -> Markup:
+    """The text with its ranges (2–5) kept on one line, and with places where a long name may break."""
+    return Markup(_BREAKS.sub(r"\1<wbr>", str(escape(text.replace("–", "\u2060–\u2060")))))

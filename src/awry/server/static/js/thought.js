@@ -19,7 +19,7 @@ function bar(id, number, s) {
 function limit({ threshold, why }) {
   $('at-score').hidden = threshold == null;
   if (threshold != null) $('at-score').style.left = `${Math.min(100, threshold * 100)}%`;
-  $('why').textContent = threshold == null ? 'No rule selects this series.' : `Opens at ${why}.`;
+  $('why').textContent = why;
 }
 
 export function thought(series, d, i, latest) {

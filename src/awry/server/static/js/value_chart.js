@@ -1,7 +1,7 @@
 /* Value, expected and band by uPlot, with incidents shaded, silences hatched and strange samples dotted; range and cursor are the page's. */
 import { ticks } from './axis.js';
 import { colour, font, hatch, onTheme, token } from './paint.js';
-import { num } from './words.js';
+import { num, short } from './words.js';
 
 /* The visible y range: values first; a band wider than three times the values' own range is cut. */
 function limits(d, a, b) {
@@ -21,6 +21,13 @@ function limits(d, a, b) {
   if (lo >= 0 && lo < hi * .45) lo = 0;
   const margin = (hi - lo) * .08 || Math.abs(hi) * .05 || 1;
   return [lo === 0 ? 0 : lo - margin, hi + margin];
+}
+
+/* Axis labels: with the unit where it is short; all by powers of ten where one is long. */
+function labels(at, unit, big) {
+  const scaled = unit.startsWith('B'), u = scaled || (big && unit.length < 3) ? unit : '';
+  const far = !scaled && at.some(v => Math.abs(v) >= 1e9);
+  return at.map(v => v == null ? '' : far && v ? short(v) : num(v, u && (v || !scaled) ? u : '').replace('/s', ''));
 }
 
 /* extras() -> {incidents, silences, threshold, unit, stale}; o: {left, right, axis, label, dots, zoom(a, b), reset()} */
@@ -45,8 +52,12 @@ export function valueChart(box, view, extras, o = {}) {
   };
   const over = u => {
     const c = u.ctx, r = devicePixelRatio || 1, limit = extras().threshold;
-    if (limit == null || o.dots === false) return;
     c.save(); c.beginPath(); c.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height); c.clip();
+    for (let i = 0; i < data.time.length; i++) {                  // a sample without neighbours has no line to be seen by
+      if (data.value[i] == null || data.value[i - 1] != null || data.value[i + 1] != null) continue;
+      c.beginPath(); c.arc(u.valToPos(data.time[i], 'x', true), u.valToPos(data.value[i], 'y', true), 2 * r, 0, 7); c.fillStyle = token('c-value'); c.fill();
+    }
+    if (limit == null || o.dots === false) { c.restore(); return; }
     for (let i = 0; i < data.time.length; i++) {
       if (!(data.score[i] >= limit) || data.value[i] == null || data.time[i] < view.start || data.time[i] > view.end) continue;
       c.beginPath(); c.arc(u.valToPos(data.time[i], 'x', true), u.valToPos(data.value[i], 'y', true), (big ? 3.4 : 2.4) * r, 0, 7);
@@ -67,7 +78,7 @@ export function valueChart(box, view, extras, o = {}) {
         splits: u => ticks(view.start, view.end, u.bbox.width / (devicePixelRatio || 1)).map(t => t[0]),
         values: (u, at) => { const text = new Map(ticks(view.start, view.end, u.bbox.width / (devicePixelRatio || 1))); return at.map(t => text.get(t) ?? ''); } },
       { stroke: () => token('c-axis'), font: write(), size: left, gap: 6, space: big ? 44 : 24, ticks: { show: false }, grid: { show: big, stroke: () => token('c-grid'), width: 1 },
-        values: (u, at) => at.map(v => v == null ? '' : num(v, extras().unit?.startsWith('B') ? extras().unit : '').replace('/s', '')) },
+        values: (u, at) => labels(at, extras().unit ?? '', big) },
     ],
     cursor: {
       y: false, drag: { x: Boolean(o.zoom), y: false, setScale: false, dist: 6 },

@@ -27,10 +27,13 @@ export function every(s, interval) {
   return 'all the time';
 }
 
+/* 9e-7, 5.93e15: three digits and a power of ten */
+export const short = v => v.toExponential(2).replace('e+', 'e').replace(/\.?0+e/, 'e');
 function plain(v) {
   const a = Math.abs(v);
   if (a === 0) return '0';
-  if (a >= 1e15 || a < 1e-4) return v.toExponential(2).replace('e+', 'e');
+  if (a >= 1e15 || a < 1e-4) return short(v);
+  if (a >= 1e9) { const [unit, word] = a >= 1e12 ? [1e12, 'trillion'] : [1e9, 'billion']; return plain(v / unit) + NBSP + word; }
   if (a >= 999.5 || (Number.isInteger(v) && a >= 1)) return group(Math.floor(v + .5));
   if (a >= 100) return v.toFixed(0);
   const text = v.toFixed(a >= 10 ? 1 : a >= 1 ? 2 : 2 - Math.floor(Math.log10(a)));
@@ -38,6 +41,7 @@ function plain(v) {
 }
 const PREFIXES = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']];
 function scale(v, unit) {
+  if (unit === 's' && v && Math.abs(v) < 1e-3) return Math.abs(v) >= 1e-6 ? [1e-6, 'µs'] : [1e-9, 'ns'];
   if (!unit.startsWith('B')) return [1, unit];
   const [divisor, prefix] = PREFIXES.find(([s]) => Math.abs(v) >= s) || [1, ''];
   return [divisor, prefix + unit];
@@ -50,7 +54,7 @@ export function num(v, unit = '') {
 export function span(lo, hi, unit = '') {
   if (lo == null || hi == null) return 'not known yet';
   const [divisor, u] = scale(Math.abs(lo) > Math.abs(hi) ? lo : hi, unit);
-  return `${plain(lo / divisor)}\u2013${plain(hi / divisor)}` + (u ? NBSP + u : '');
+  return [...new Set([plain(lo / divisor), plain(hi / divisor)])].join('\u2013') + (u ? NBSP + u : '');
 }
 
 export function ago(ms) {
