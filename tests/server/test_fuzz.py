@@ -90,7 +90,7 @@ def test_remote_write(live: Live, series: Any, harm: tuple[int, int, int] | None
 )
 def test_bytes(live: Live, body: bytes, path: str) -> None:
     """Plain noise at every door that takes a body; a zero is an empty message of remote-write."""
-    assert live.client.post(f"/api/v1/{path}", content=body).status_code in (204, 400, 413, 415), path
+    assert live.client.post(f"/api/v1/{path}", content=body).status_code < 500, path
 
 
 @FUZZ

@@ -71,5 +71,5 @@ def gunzip(body: bytes, max_bytes: int) -> bytes:
 def too_large(max_bytes: int) -> TooLarge:
     """Over the limit on bodies."""
     return TooLarge(
-        f"cannot take a body of more than {max_bytes} bytes", hint="send smaller requests, or raise [limits] body_bytes"
+        f"cannot take a body of more than {max_bytes} bytes", hint="send smaller requests, or raise [limits] decompressed_bytes"
     )

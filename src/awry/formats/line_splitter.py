@@ -11,6 +11,8 @@ class LineSplitter:
         """Whole lines not taken yet."""
         self.size = 0
         """Their bytes."""
+        self.lost = 0
+        """Bytes forgotten so far of a line that is too long and has not ended."""
         self._line_bytes = line_bytes
         self._tail = b""
         self._skipping = False
@@ -26,6 +28,7 @@ class LineSplitter:
         else:
             self._tail += tail
         if len(self._tail) > self._line_bytes:
+            self.lost += len(self._tail)
             self._tail, self._skipping = b"", True
 
     def finish(self) -> None:
@@ -41,7 +44,7 @@ class LineSplitter:
     def _end(self, line: bytes) -> None:
         if self._skipping or len(line) > self._line_bytes:
             self.lines.append(None)
-            self._skipping = False
+            self._skipping, self.lost = False, 0
         elif line and not line.isspace():
             self.lines.append(line)
             self.size += len(line)

@@ -16,7 +16,7 @@ def decompress(body: bytes, max_bytes: int) -> memoryview:
     if size > max_bytes:
         raise TooLarge(
             f"cannot decompress the body: it declares {size} bytes, the limit is {max_bytes}",
-            hint="send fewer samples a request, or raise [limits] body_bytes",
+            hint="send fewer samples a request, or raise [limits] decompressed_bytes",
         )
     if size > _MOST_EXPANSION * len(body) + 64:
         raise InvalidInput(f"cannot decompress the body: {len(body)} bytes of snappy cannot hold the {size} it declares")

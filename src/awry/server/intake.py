@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch
+from awry.core.errors import AwryError
 from awry.core.protocols import Archive
 from awry.core.tick import REASONS, Receipt
 
@@ -67,6 +69,16 @@ def stored_already(archive: Archive, batch: Batch) -> NDArray[np.bool_]:
         same = (stored.value[at] == values) | (np.isnan(stored.value[at]) & np.isnan(values))
         found[rows] = (stored.time[at] == times) & same
     return found
+
+
+@contextmanager
+def counted(app: App, source: str) -> Iterator[None]:
+    """A body that is refused whole counts as one refusal of its source, under the code of the error."""
+    try:
+        yield
+    except AwryError as error:
+        app.engine.counters.refuse(source, error.code)
+        raise
 
 
 def count_reasons(refused: Sequence[tuple[int, str]]) -> dict[str, int]:

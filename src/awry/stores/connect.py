@@ -24,6 +24,8 @@ _DRIVERS = {
 }
 _EXTRAS = {"postgresql": "postgres", "mysql": "mysql"}
 _LOCK_NUMBER = 0x41777279  # "Awry"
+TRIED_AGAIN = "it is tried again by itself"
+AWAY_AT_START = "start the database, or correct [store] url"
 _DAMAGED = ("malformed", "not a database", "unsupported file format")
 
 
@@ -70,7 +72,7 @@ def _translate(doing: str, cause: BaseException, error: BaseException) -> StoreE
         return StoreUnavailable(message, hint="make the database file and its folder readable and writable for this user")
     if "full" in words or "space" in words:
         return StoreUnavailable(message, hint="free some disk space; writing goes on by itself")
-    return StoreUnavailable(message, hint="it is tried again by itself")
+    return StoreUnavailable(message, hint=TRIED_AGAIN)
 
 
 class Database:

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch
+from awry.core.errors import StoreUnavailable
 from awry.core.incident import Change, Incident
 from awry.core.tick import Block, Recovery, Samples, Tick
 from awry.stores import archive
 from awry.stores.backup import copy_database
 from awry.stores.commit import newest_seq, write_blocks, write_ticks
-from awry.stores.connect import Database, database_url, guarded
+from awry.stores.connect import AWAY_AT_START, TRIED_AGAIN, Database, database_url, guarded
 from awry.stores.migrations import migrate
 from awry.stores.options import Fault, StoreOptions, no_fault
 from awry.stores.recovery import recover
@@ -48,6 +49,9 @@ class SqlStore:
             migrate(self._database)
             with self._database.read("read the database") as connection:
                 self._state: State = load_state(connection)
+        except StoreUnavailable as error:
+            self._database.close()
+            raise StoreUnavailable(error.message, hint=error.hint.replace(TRIED_AGAIN, AWAY_AT_START)) from error
         except BaseException:
             self._database.close()
             raise

@@ -11,7 +11,7 @@ from awry.core.tick import REASONS
 from awry.formats.json_samples import decode_json_samples, is_lines
 from awry.server.api.samples_stream import post_stream
 from awry.server.body import read_body
-from awry.server.intake import count_reasons, take
+from awry.server.intake import count_reasons, counted, take
 from awry.server.problems import reply
 
 if TYPE_CHECKING:
@@ -26,14 +26,15 @@ async def post_samples(app: App, request: Request) -> Response:
     if is_lines(request.headers.get("content-type")):
         return await post_stream(app, request, SOURCE)
     limits = app.config.limits
-    decoded = decode_json_samples(
-        await read_body(request, limits),
-        app.table,
-        content_type=request.headers.get("content-type"),
-        content_encoding=request.headers.get("content-encoding"),
-        max_bytes=limits.decompressed_bytes,
-    )
-    receipt = await take(app, SOURCE, decoded.batch, decoded.received, count_reasons(decoded.refused))
+    with counted(app, SOURCE):
+        decoded = decode_json_samples(
+            await read_body(request, limits),
+            app.table,
+            content_type=request.headers.get("content-type"),
+            content_encoding=request.headers.get("content-encoding"),
+            max_bytes=limits.decompressed_bytes,
+        )
+        receipt = await take(app, SOURCE, decoded.batch, decoded.received, count_reasons(decoded.refused))
     places, reasons = decoded.index[receipt.rows].tolist(), receipt.reasons.tolist()
     refused = decoded.refused + [(place, REASONS[code]) for place, code in zip(places, reasons, strict=True)]
     return reply({"accepted": receipt.accepted, "refused": [{"index": i, "reason": reason} for i, reason in sorted(refused)]})

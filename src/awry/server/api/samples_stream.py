@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from awry.core.errors import AwryError, UnsupportedMedia
+from awry.core.errors import AwryError, TooLarge, UnsupportedMedia
 from awry.core.tick import REASONS
 from awry.formats.gzipped import Gunzip
 from awry.formats.json_samples import decode_json_lines
@@ -48,6 +48,11 @@ async def post_stream(app: App, request: Request, source: str) -> Response:
             async for data in pieces:
                 for plain in gunzip.feed(data) if gunzip else (data,):
                     stream.splitter.feed(plain)
+                    if stream.splitter.lost > app.config.limits.decompressed_bytes:
+                        raise TooLarge(
+                            f"cannot skip a line of over {app.config.limits.decompressed_bytes} bytes",
+                            hint="send one row a line; [limits] decompressed_bytes",
+                        )
                     if stream.due:
                         await stream.commit()
                     elif gunzip:
@@ -59,6 +64,7 @@ async def post_stream(app: App, request: Request, source: str) -> Response:
         if gunzip:
             gunzip.finish()
     except AwryError as error:
+        app.engine.counters.refuse(source, error.code)
         error.message += f" (after {stream.lines} lines, of which {stream.accepted} are stored)"
         answer = problem_of(error)
         answer.headers["Connection"] = "close"  # nobody reads the rest

@@ -13,7 +13,7 @@ from awry.core.tick import REASONS
 from awry.formats.remote_write import decode_remote_write, negotiate, written_headers
 from awry.server.api.params import resource
 from awry.server.body import read_body
-from awry.server.intake import take
+from awry.server.intake import counted, take
 from awry.server.problems import problem
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ def routes(app: App) -> list[BaseRoute]:
 
     async def post(request: Request) -> Response:
         headers = request.headers
-        version = negotiate(headers.get("content-type"), headers.get("content-encoding"))
-        body = await read_body(request, app.config.limits)
-        decoded = decode_remote_write(body, app.table, version=version, max_bytes=app.config.limits.decompressed_bytes)
-        receipt = await take(app, SOURCE, decoded.batch, decoded.received, decoded.refused)
+        with counted(app, SOURCE):
+            version = negotiate(headers.get("content-type"), headers.get("content-encoding"))
+            body = await read_body(request, app.config.limits)
+            decoded = decode_remote_write(body, app.table, version=version, max_bytes=app.config.limits.decompressed_bytes)
+            receipt = await take(app, SOURCE, decoded.batch, decoded.received, decoded.refused)
         refused = dict(decoded.refused)
         for code, n in enumerate(np.bincount(receipt.reasons, minlength=len(REASONS)).tolist()):
             if n:
