@@ -13,6 +13,8 @@ import pytest
 from awry.core.errors import InvalidInput
 from awry.detection.evaluation.nab import PROFILES, Profile, Sweep, probation, worth
 from awry.detection.evaluation.nab_corpus import read_corpus, read_published
+from awry.detection.evaluation.nab_run import run_nab
+from awry.library.judges import DETECTORS, make_judge
 
 SHARED = Path(os.environ.get("AWRY_SHARED", Path(__file__).parents[3] / "shared"))
 NAB = next((p for p in (SHARED / "data" / "nab", SHARED / "nab") if p.is_dir()), None)
@@ -162,3 +164,15 @@ def test_a_wrong_folder_says_what_it_should_hold(tmp_path):
     with pytest.raises(InvalidInput, match=r"combined_windows\.json") as caught:
         read_corpus(tmp_path)
     assert "data/<category>" in caught.value.hint
+
+
+@needs_nab
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_committed_results_are_what_the_detector_does(detector: str) -> None:
+    """benchmarks/results/nab.json has the figures of the code beside it; `python -m benchmarks.nab DIR` writes it."""
+    assert NAB is not None
+    results = Path(__file__).parents[2] / "benchmarks" / "results" / "nab.json"
+    kept = next(run for run in json.loads(results.read_text("utf-8"))["runs"] if run["detector"] == detector)
+    report = run_nab(read_corpus(NAB), lambda: make_judge(detector), lambda file: None)
+    assert pytest.approx({name: kept[name] for name in PROFILES}, abs=0.01) == {n: r.score for n, r in report.profiles.items()}
