@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from awry.core.batch import Batch
+from awry.core.errors import StoreError
 from awry.core.rule import Rule, Silence
 from awry.core.tick import REASONS, Tick
 from awry.engine import blocks
@@ -186,6 +189,18 @@ def test_replay_equals_never_stopping(cut: int, lag: int) -> None:
     for tick in ticks:
         twin.replay(tick, marks)
     assert state(pipeline) == state(twin)
+
+
+def test_state_of_another_version_is_refused_in_words() -> None:
+    """A column that is gone or has another width says so, and what to do: no traceback, and no state half taken over."""
+    pipeline = make(["a"])
+    run(pipeline, [[1.0]] * 10)
+    block = next(b for b in pipeline.changed_blocks([0]) if b.name == "series" and b.arrays)
+    for name, column in (("judge.mean", np.zeros(7)), ("judge.mean", None)):
+        arrays = {k: v for k, v in block.arrays.items() if k != name} | ({} if column is None else {name: column})
+        with pytest.raises(StoreError, match="another version") as refused:
+            make(["a"]).load([replace(block, arrays=arrays)])
+        assert "move the data folder away" in refused.value.hint
 
 
 def test_shards_do_not_change_results() -> None:
