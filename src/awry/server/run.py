@@ -88,7 +88,8 @@ def serve(config: Config, *, demo: bool = False, ready: Callable[[Running], None
     logging.basicConfig(
         level=config.server.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for client in ("httpx", "httpcore", "urllib3"):  # they write addresses, hence tokens of webhooks, at every other level
+        logging.getLogger(client).setLevel(logging.ERROR)
     # uvloop where it is installed: half the time per connection.
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve_until_signal(config, AppOptions(demo=demo), ready))
