@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from tests.pages.conftest import KEYS, MINUTE, spike
 from tests.server.live import Live
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 OpenPage = Callable[..., Page]
 SERIES = "/series?key=" + quote(KEYS[1]) + "&range=6h"
 
@@ -32,19 +32,6 @@ def painted(page: Page, selector: str) -> int:
 def query(page: Page) -> dict[str, list[str]]:
     """The address' parameters."""
     return parse_qs(urlsplit(page.url).query)
-
-
-def test_a_spike_becomes_an_incident_on_an_open_page(open_page: OpenPage, server: Live) -> None:
-    """Quiet, then three samples are posted, and the sentence, the row and the lane change without a reload."""
-    page = open_page("/")
-    expect(page.locator("h1")).to_have_text("All quiet.")
-    page.evaluate("window.stayed = true")
-    spike(server)
-    expect(page.locator("h1")).to_have_text("One incident needs someone.")
-    expect(page.locator(".inc .title").first).to_contain_text("cpu_utilization of db-1 is")
-    expect(page.locator("#names a").first).to_have_attribute("title", KEYS[0])
-    assert page.evaluate("window.stayed")
-    assert painted(page, "#map") > 6
 
 
 def test_the_incident_page_shows_its_series_in_time(open_page: OpenPage, server: Live) -> None:

@@ -53,18 +53,18 @@ def test_bad_rows_cost_their_neighbours_nothing(live: Live) -> None:
     """Every refusal has the index of its row and a reason; the rest is stored."""
     far = 253_402_300_799_999
     rows: list[tuple[str, Any, Any]] = [
-        ("ok", NOW, 1.0),
-        ("ok", 0, 1.0),
-        ("ok", far, 1.0),
+        ("neighbour_ok", NOW, 1.0),
+        ("neighbour_ok", 0, 1.0),
+        ("neighbour_ok", far, 1.0),
         ("", NOW, 1.0),
         ("k" * 65_536, NOW, 1.0),
         ('d{a="1",a="2"}', NOW, 1.0),
-        ("ok", "yesterday", 1.0),
-        ("ok", NOW + 1000, "x"),
-        ("big", NOW, 1e308),
-        ("ok", NOW, 1.0),
-        ("inf", NOW, "inf"),
-        ("fine", NOW, 2.0),
+        ("neighbour_ok", "yesterday", 1.0),
+        ("neighbour_ok", NOW + 1000, "x"),
+        ("neighbour_big", NOW, 1e308),
+        ("neighbour_ok", NOW, 1.0),
+        ("neighbour_inf", NOW, "inf"),
+        ("neighbour_fine", NOW, 2.0),
     ]
     answer = live.send(rows)
     assert [
