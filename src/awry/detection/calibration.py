@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from awry.detection.state import kernel
 
 FLOOR_P = 1e-5
-"""Smallest p per sample that calibration was measured to keep within a factor 3 on every set (benchmarks/calibration.py)."""
+"""Smallest p per sample that calibration was measured to keep within a factor 1.5 on every set (benchmarks/calibration.py)."""
 BINS, WIDTH = 48, 0.2
 """Bins of episode maxima, and their width in units of strength; the last one is open."""
 QUIET = 100
