@@ -73,6 +73,14 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert "line 3" in caught.value.message
 
 
+def test_all_mistakes_of_a_rule_are_told_at_once(tmp_path: Path) -> None:
+    """Reading a rule ends at its first mistake; its others are found all the same, each with its line."""
+    text = '[rule.x]\nselector = "a{"\nthreshold = 3\nfor = "soon"\nbudgett = 1\n'
+    with pytest.raises(InvalidConfig) as caught:
+        load_config(write(tmp_path, text))
+    assert [2, 3, 4, 5] == [n for n in range(1, 10) if f"line {n}:" in caught.value.message]
+
+
 def test_secrets_come_from_environment_or_file_and_are_never_shown(tmp_path: Path) -> None:
     """Both sources work, relative files start at the config file, and no repr has the secret."""
     (tmp_path / "token").write_text("hush-file\n", encoding="utf-8")

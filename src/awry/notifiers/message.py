@@ -49,24 +49,29 @@ def change_json(change: Change, link: str = "") -> dict[str, object]:
             "severity": incident.severity,
             "start": incident.start,
             "end": incident.end,
-            "score": incident.score,
+            "score": _short(incident.score),
             "title": incident.title,
             "series": [
                 {
                     "key": s.key,
                     "start": s.start,
                     "end": s.end,
-                    "score": s.score,
+                    "score": _short(s.score),
                     "value": s.value,
-                    "expected": s.expected,
-                    "low": s.low,
-                    "high": s.high,
+                    "expected": _short(s.expected),
+                    "low": _short(s.low),
+                    "high": _short(s.high),
                     "part": s.part,
                 }
                 for s in incident.series
             ],
         },
     }
+
+
+def _short(number: float | None) -> float | None:
+    """What the detector says has seven digits; the rest is the noise of a 32-bit number."""
+    return None if number is None else float(f"{number:.7g}")
 
 
 def incident_link(incident: Incident, link: str) -> str:

@@ -191,12 +191,17 @@ class _Reader:
     def _rules(self, document: Mapping[str, Any], notifiers: frozenset[str]) -> tuple[Rule, ...]:
         rules = []
         for name, table in self._named("rule", document):
-            try:
-                rules.append(read_rule({**table, "name": name}, "config", notifiers))
-            except InvalidInput as error:
-                found = re.search(r"rule's (\w+):|field `(\w+)`|\$\.(\w+)", error.message)
-                key = next((g for g in found.groups() if g), "") if found else ""
-                self._note(f"rule.{name}", key, error.message, error.hint)
+            body = {**table, "name": name}
+            while body:  # reading ends at a rule's first mistake: without that key, the next one shows
+                try:
+                    rules.append(read_rule(body, "config", notifiers))
+                    break
+                except InvalidInput as error:
+                    found = re.search(r"rule's (\w+):|field `(\w+)`|\$\.(\w+)", error.message)
+                    key = next((g for g in found.groups() if g), "") if found else ""
+                    self._note(f"rule.{name}", key, error.message, error.hint)
+                    if key == "name" or body.pop(key, None) is None:
+                        break
         return tuple(rules)
 
     def _note(self, section: str, key: str, message: str, hint: str = "") -> None:
