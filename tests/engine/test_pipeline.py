@@ -203,6 +203,18 @@ def test_state_of_another_version_is_refused_in_words() -> None:
         assert "move the data folder away" in refused.value.hint
 
 
+def test_state_of_another_version_is_learned_anew() -> None:
+    """Detector state with other columns is not taken for ours; rules, arrivals and incidents go on."""
+    pipeline = make(["a", "b"])
+    run(pipeline, QUIET)
+    saved = pipeline.changed_blocks()
+    saved[0].arrays["judge.n"] = saved[0].arrays["judge.n"].astype(np.int32)
+    twin = make(["a", "b"])
+    twin.load(saved)
+    assert (twin.relearning, twin.arrivals.columns["count"][:2].tolist()) == (2, [40, 40])
+    assert twin.judge.dump()["n"].tolist() == [0, 0]
+
+
 def test_shards_do_not_change_results() -> None:
     """The same ticks come out for any number of compute threads."""
     from concurrent.futures import ThreadPoolExecutor

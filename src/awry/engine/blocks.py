@@ -145,6 +145,11 @@ def _part(block: Block, prefix: str) -> Arrays:
     return {k.removeprefix(prefix): v for k, v in block.arrays.items() if k.startswith(prefix)}
 
 
+def _layout(arrays: Arrays) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """What a state's rows look like: another version of a detector may keep other columns."""
+    return {name: (array.dtype.str, array.shape[1:]) for name, array in arrays.items()}
+
+
 def _load_series(pipeline: Pipeline, block: Block) -> None:
     start, latest = block.index * BLOCK_SLOTS, _part(block, "latest.")
     stop = start + latest["score"].shape[0]

@@ -7,6 +7,7 @@ them. Answers go back to the event loop after the commit. Both queues are bounde
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ from awry.engine.settings import DEFAULT_RULE, EngineSettings
 from awry.engine.snapshot import Snapshot
 from awry.engine.threshold import check_rule
 from awry.engine.writer import Work, Writer
+
+log = logging.getLogger("awry.engine")
 
 TIMER_SECONDS = 1.0
 SUBSCRIBER_CHANGES = 10_000
@@ -193,6 +196,10 @@ class Engine:
     def _recover(self) -> list[str]:
         found = self._store.recover()
         marks = self._pipeline.load(found.blocks)
+        if self._pipeline.relearning:
+            log.warning(
+                "detector state of %d series is of another version of Awry: they are learned anew", self._pipeline.relearning
+            )
         keys = list(found.keys)
         self._pipeline.use_keys(keys)
         for tick in found.ticks:

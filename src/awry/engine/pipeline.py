@@ -50,6 +50,8 @@ class Pipeline:
         self.incidents = IncidentStage()
         self.seq = 0
         self.slots = 0
+        self.relearning = 0
+        """Series whose saved detector state was of another version, and is learned anew."""
         self.dirty = blocks.Dirty()
         self.latest = Scored.blank(0)
         self._keys = keys
