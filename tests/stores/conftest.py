@@ -14,9 +14,16 @@ from sqlalchemy import create_engine, exc, text
 from awry.stores import SqlStore, open_store
 
 _SERVERS = {
-    "postgresql": os.environ.get("AWRY_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1/test"),
-    "mysql": os.environ.get("AWRY_TEST_MYSQL", "mysql+pymysql://root@127.0.0.1:3306/test"),
+    "postgresql": (
+        os.environ.get("AWRY_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1/test"),
+        "postgresql+psycopg://awry_test:awry_test@127.0.0.1/awry_test",
+    ),
+    "mysql": (
+        os.environ.get("AWRY_TEST_MYSQL", "mysql+pymysql://root@127.0.0.1:3306/test"),
+        "mysql+pymysql://awry_test:awry_test@127.0.0.1:3306/awry_test",
+    ),
 }
+"""Where the tests look for a server: one open to this user, or else the account that scripts/test-peers makes."""
 Opener = Callable[..., SqlStore]
 
 
@@ -28,15 +35,20 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield str(tmp_path / "data")
         return
-    server, name = _SERVERS[request.param], f"awry_{uuid.uuid4().hex[:12]}"
+    name = f"awry_{uuid.uuid4().hex[:12]}"
     kind = "SCHEMA" if request.param == "postgresql" else "DATABASE"
-    engine = create_engine(server)
-    try:
-        with engine.begin() as connection:
-            connection.execute(text(f"CREATE {kind} {name}"))
-    except exc.OperationalError as error:
-        engine.dispose()
-        reason = f"no {request.param} server: {error.orig}"
+    reasons = []
+    for server in _SERVERS[request.param]:
+        engine = create_engine(server)
+        try:
+            with engine.begin() as connection:
+                connection.execute(text(f"CREATE {kind} {name}"))
+            break
+        except exc.OperationalError as error:
+            engine.dispose()
+            reasons.append(str(error.orig).strip())
+    else:
+        reason = f"no {request.param} server: {'; '.join(reasons)}"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
