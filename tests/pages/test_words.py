@@ -134,7 +134,7 @@ def test_a_series_is_named_as_people_say_it(key: str, name: str) -> None:
 def test_ranges_have_their_unit_once() -> None:
     """Both ends in the scale of the larger."""
     assert f"0.139–191{NB}kB" == words.span(139, 191_000, "B")
-    assert "-5–3.2" == words.span(-5, 3.2)
+    assert "-5 to 3.2" == words.span(-5, 3.2)
     assert "not known yet" == words.span(None, 1)
     assert "not known yet" == words.span(math.nan, math.nan)
 

@@ -25,6 +25,8 @@ RANGES = (("1h", "1 h"), ("6h", "6 h"), ("24h", "24 h"), ("7d", "7 d"), ("30d", 
 STATES = ("warming", "watching", "silent", "parked")
 LISTED = 50
 SUGGESTED = 7
+LATE = 5
+"""After so many intervals without a sample a page speaks of the series in the past tense, whatever its state."""
 SHOWN = 12
 """Past incidents that a series' page lists."""
 PAST, PAGES = 500, 6
@@ -75,6 +77,9 @@ def sentence(app: App, series: Now) -> str:
     if series.state == "silent":
         return f"{name} sent nothing since {words.clock(series.last_time, now)}, {words.ago(now - series.last_time)} ago"
     value = words.num(series.value, unit)
+    late = now - series.last_time
+    if words.known(series.interval) and late > max(LATE * series.interval, words.MINUTE):
+        return f"{name} was {value} at {words.clock(series.last_time, now)}; nothing came for {words.ago(late)}"
     if series.state == "warming":
         return f"{name} is {value}; Awry is still learning it"
     firing = [a.since for a in app.engine.snapshot.active if a.slot == series.slot and a.state == "firing"]

@@ -30,7 +30,7 @@ _UNITS = (
     ("_per_second", "per s"),
 )
 _NBSP = "\u00a0"
-_BREAKS = re.compile(r"(?<=\w)([_./:])(?=\w)")
+_BREAKS = re.compile(r"(_|[{,](?=[A-Za-z_])|(?<=[A-Za-z])[./:](?=[A-Za-z]))")
 
 
 def known(value: float | None) -> bool:
@@ -115,12 +115,12 @@ def num(value: float | None, unit: str = "") -> str:
 
 
 def span(low: float | None, high: float | None, unit: str = "") -> str:
-    """low–high with the unit once."""
+    """low–high with the unit once; "to" between them where a minus sign would stand beside the dash."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return "not known yet"
     divisor, unit = _scale(max(low, high, key=abs), unit)
     ends = dict.fromkeys((_plain(low / divisor), _plain(high / divisor)))
-    return "–".join(ends) + (_NBSP + unit if unit else "")
+    return (" to " if min(low, high) < 0 else "–").join(ends) + (_NBSP + unit if unit else "")
 
 
 def ago(ms: float) -> str:

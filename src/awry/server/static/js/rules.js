@@ -18,8 +18,8 @@ let asked = null, timer = 0;
 
 function kinds(consequence = '') {
   form.querySelectorAll('[data-kind]').forEach(l => { l.hidden = l.dataset.kind !== field('kind').value; });
-  $('rarer').textContent = `${Number(field('threshold').value).toFixed(2)}, ${rarity(Number(field('threshold').value))}`;
-  field('threshold').setAttribute('aria-valuetext', $('rarer').textContent + consequence);
+  $('rarer').textContent = `${Number(field('threshold').value).toFixed(2)}, ${rarity(Number(field('threshold').value))}${consequence}`;
+  field('threshold').setAttribute('aria-valuetext', $('rarer').textContent);
 }
 function fill(rule) {
   editing = rule?.origin === 'api' ? rule : null;
@@ -63,7 +63,7 @@ const times = n => n === 1 ? '1 incident' : `${n.toLocaleString('en-US')} incide
 function bill(b) {
   const days = Math.max(1, Math.round((b.end - b.start) / 864e5));
   const opens = b.threshold_low == null ? '' : b.threshold_low === b.threshold_high ? rarity(b.threshold_low) : `${rarity(b.threshold_low)} to ${rarity(b.threshold_high)}`;
-  $('bill').innerHTML = html`<div class="row"><span>In the last ${days} days it would have opened</span><b>${times(b.incidents)}</b></div><div class="row"><span>That is, a week</span><b>${b.per_week.toFixed(1)}</b></div><div class="row"><span>Series replayed${b.complete ? '' : ' (not all: it would take too long)'}</span><b>${b.replayed} of ${b.series}${b.complete ? '' : '+'}</b></div>${raw(opens ? html`<div class="row"><span>Opens at</span><b>${opens}</b></div>` : '')}${raw(b.examples.length ? `<ul class="small verdict">${b.examples.slice(0, 4).map(x => html`<li><span class="dim">${moment(x.start)}</span> ${x.title}</li>`).join('')}</ul>` : '')}`;
+  $('bill').innerHTML = html`<div class="row"><span>In the last ${days} days it would have opened</span><b>${times(b.incidents)}</b></div><div class="row"><span>That is, a week</span><b>${b.per_week.toFixed(1)}</b></div><div class="row"><span>Series replayed${b.complete ? '' : ' (not all: it would take too long)'}</span><b>${b.replayed} of ${b.series}${b.complete ? '' : '+'}</b></div>${raw(opens ? html`<div class="row"><span>Opens at</span><b>${opens}</b></div>` : '')}${raw(b.examples.length ? `<ul class="small verdict">${b.examples.slice(0, 4).map(x => html`<li><span class="dim">${moment(x.start)}</span> ${x.title.replace(/, since [^;]* UTC/, '')}</li>`).join('')}</ul>` : '')}`;
 }
 
 document.addEventListener('click', e => {
@@ -88,7 +88,7 @@ async function replay() {
   try {
     const found = await send('POST', '/api/v1/rules/dry-run', { rule: { ...rest, name: field('name').validity.valid ? name : 'new' }, days: 30 }, mine.signal);
     bill(found);
-    kinds(`; ${times(found.incidents)} in the last 30 days`);
+    kinds(`; ${times(found.incidents)} in 30 days`);
   } catch (error) {
     if (error.name === 'AbortError') return;
     $('bill').innerHTML = html`<p class="soft">Could not replay: ${error.message}</p>`;

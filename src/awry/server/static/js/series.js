@@ -25,9 +25,11 @@ const view = makeView(range.start, range.end), read = reader(series.key), readLo
 const skew = Date.now() - series.now;      // the server's clock is the one that counts
 const now = () => Date.now() - skew;
 
+const overdue = () => series.interval > 0 && now() - series.last > Math.max(5 * series.interval, 60e3);
+
 const zoom = (a, b) => view.show(a, b);
 const whole = () => choose(home);
-const extras = () => ({ ...series, stale: series.state === 'silent' ? series.last : null });
+const extras = () => ({ ...series, stale: series.state === 'silent' || overdue() ? series.last : null });
 const chart = valueChart($('value-c'), view, extras, { zoom, reset: whole });
 const stripOf = name => () => ({ time: data.time, score: data[name], gap: Math.max(series.interval || 0, (view.end - view.start) / 800) });
 strip($('score-c'), view, stripOf('score'), { height: 36, line: true, threshold: () => series.threshold, label: 'score' });

@@ -28,7 +28,7 @@ function search() {
     else if (e.key === 'Enter') {
       const option = options()[at];
       e.preventDefault();
-      if (option && !box.hidden) location.href = option.href;
+      if (option && !box.hidden && !e.shiftKey) location.href = option.href;
       else if (input.value.trim()) location.href = '/series?' + new URLSearchParams({ match: input.value.trim() });
     }
   });

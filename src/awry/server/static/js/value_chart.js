@@ -23,6 +23,9 @@ function limits(d, a, b) {
   return [lo === 0 ? 0 : lo - margin, hi + margin];
 }
 
+/* A time label, or none where the frame would cut it. */
+const whole = (u, t, text, right) => u.valToPos(t, 'x') + text.length * 3.1 > u.bbox.width / (devicePixelRatio || 1) + right ? '' : text;
+
 /* Axis labels: with the unit where it is short; all by powers of ten where one is long. */
 function labels(at, unit, big) {
   const scaled = unit.startsWith('B'), u = scaled || (big && unit.length < 3) ? unit : '';
@@ -76,7 +79,7 @@ export function valueChart(box, view, extras, o = {}) {
     axes: [
       { show: big, stroke: () => token('c-axis'), font: write(), size: 24, gap: 5, ticks: { show: false }, grid: { stroke: () => token('c-grid'), width: 1 },
         splits: u => ticks(view.start, view.end, u.bbox.width / (devicePixelRatio || 1)).map(t => t[0]),
-        values: (u, at) => { const text = new Map(ticks(view.start, view.end, u.bbox.width / (devicePixelRatio || 1))); return at.map(t => text.get(t) ?? ''); } },
+        values: (u, at) => { const text = new Map(ticks(view.start, view.end, u.bbox.width / (devicePixelRatio || 1))); return at.map(t => whole(u, t, text.get(t) ?? '', right)); } },
       { stroke: () => token('c-axis'), font: write(), size: left, gap: 6, space: big ? 44 : 24, ticks: { show: false }, grid: { show: big, stroke: () => token('c-grid'), width: 1 },
         values: (u, at) => labels(at, extras().unit ?? '', big) },
     ],

@@ -54,7 +54,7 @@ export function num(v, unit = '') {
 export function span(lo, hi, unit = '') {
   if (lo == null || hi == null) return 'not known yet';
   const [divisor, u] = scale(Math.abs(lo) > Math.abs(hi) ? lo : hi, unit);
-  return [...new Set([plain(lo / divisor), plain(hi / divisor)])].join('\u2013') + (u ? NBSP + u : '');
+  return [...new Set([plain(lo / divisor), plain(hi / divisor)])].join(Math.min(lo, hi) < 0 ? ' to ' : '\u2013') + (u ? NBSP + u : '');
 }
 
 export function ago(ms) {
