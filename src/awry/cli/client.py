@@ -65,6 +65,8 @@ class Client:
         if response.is_success:
             return response.json() if response.content else None
         message, hint = _explain(response)
+        if response.status_code == 401:
+            hint = "give the file of the server's token with --token-file, or set AWRY_TOKEN"
         if response.status_code == 429:
             wait = response.headers.get("Retry-After", "1")
             raise Overloaded(message, after_seconds=float(wait) if wait.isdigit() else 1.0, hint=hint)

@@ -26,4 +26,6 @@ def run(args: argparse.Namespace) -> int:
         store.close()
     before, after = sizes["bytes_before"], sizes["bytes_after"]
     print(f"{before:,} bytes before, {after:,} bytes after")
+    if after > before:
+        print("sealed samples are kept in the journal for two hours as well; run it later to give that space back")
     return 0
