@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -126,3 +127,23 @@ def test_a_series_begins_with_a_sample_that_is_taken(live: Live) -> None:
     assert 3 == live.client.post("/api/v1/samples", content=lines, headers=LINES).json()["refused_total"]
     assert before == len(live.app.table)
     assert [] == live.client.get("/api/v1/series", params={"match": '{__name__=~"ghost.*"}'}).json()["series"]
+
+
+def test_a_stream_ends_when_the_server_stops(tmp_path: Path) -> None:
+    """What it had sent is stored; it is told how much that was, and to send the rest again."""
+    with Live(tmp_path) as live:
+        host, port = live.url.removeprefix("http://").rsplit(":", 1)
+        client = socket.create_connection((host, int(port)), 30)
+        head = b"POST /api/v1/samples HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+        head += b"Content-Type: application/x-ndjson\r\n\r\n"
+        chunk = line("kept", NOW)
+        client.sendall(head + b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        wait_for("the line", lambda: values(live, "kept") == [1.0], seconds=20)
+    answer = b""
+    with client:
+        while piece := client.recv(65_536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"after 1 lines, of which 1 are stored" in answer
+    with Live(tmp_path) as live:
+        assert [1.0] == values(live, "kept")
