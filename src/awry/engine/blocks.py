@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays
-from awry.core.errors import StoreError
 from awry.core.rule import Rule, Silence
 from awry.core.tick import Block
 from awry.engine.incidents import Open
@@ -154,16 +153,14 @@ def _load_series(pipeline: Pipeline, block: Block) -> None:
     start, latest = block.index * BLOCK_SLOTS, _part(block, "latest.")
     stop = start + latest["score"].shape[0]
     pipeline.grow(stop)
-    try:
-        pipeline.judge.load(_part(block, "judge."), start)
-        pipeline.heat.load(_part(block, "heat."), start)
-        for name in _LATEST:
-            getattr(pipeline.latest, name)[start:stop] = latest[name]
-    except (KeyError, ValueError) as error:  # a column that is missing, or of another width
-        raise StoreError(
-            "cannot go on from the stored state of the detectors: another version of Awry wrote it, or another detector",
-            hint="start that version, or move the data folder away to begin anew",
-        ) from error
+    state = _part(block, "judge.")
+    if _layout(state) == _layout(pipeline.judge.dump(0, 0)):
+        pipeline.judge.load(state, start)
+    else:
+        pipeline.relearning += stop - start
+    pipeline.heat.load(_part(block, "heat."), start)
+    for name in _LATEST:
+        getattr(pipeline.latest, name)[start:stop] = latest[name]
 
 
 def stages(pipeline: Pipeline) -> Block:
