@@ -53,7 +53,9 @@ def timeline(changes: Sequence[Change]) -> list[Step]:
                 Step(change.time, "done", "Resolved", _join(f"after {words.ago((now.end or change.time) - now.start)}", told))
             )
         else:
-            steps.append(Step(change.time, "warn", *_difference(before, now, told)))
+            text, small = _difference(before, now, told)
+            if text:
+                steps.append(Step(change.time, "warn", text, small))
         before = now
     return steps[::-1]
 
@@ -78,7 +80,7 @@ def _difference(before: Incident | None, now: Incident, told: str) -> tuple[str,
         return f"Severity is now {now.severity}", told
     if before and now.score > before.score:
         return f"Stranger: {words.rarity(now.score)}", _join(f"was {words.rarity(before.score)}", told)
-    return "Updated", told
+    return ("Still going on", told) if told else ("", "")
 
 
 def direction(series: IncidentSeries) -> str:

@@ -43,6 +43,7 @@ export function valueChart(box, view, extras, o = {}) {
     const c = u.ctx, r = devicePixelRatio || 1, { left: x0, top: y0, width: w, height: h } = u.bbox, e = extras();
     const X = t => u.valToPos(t, 'x', true), inside = x => Math.max(x0, Math.min(x0 + w, x));
     c.save();
+    if (e.stale) { const a = inside(X(e.stale)); c.fillStyle = token('sunken'); c.fillRect(a, y0, x0 + w - a, h); }
     for (const s of e.silences ?? []) { const a = inside(X(s.start)), b = inside(X(s.end)); if (b > a) hatch(c, a, y0, b - a, h); }
     for (const k of e.incidents ?? []) {
       const a = inside(X(k.start)), b = inside(X(k.end ?? view.end));
@@ -50,7 +51,6 @@ export function valueChart(box, view, extras, o = {}) {
       c.fillStyle = token('c-incident'); c.fillRect(a, y0, b - a, h);
       c.fillStyle = token('c-incident-edge'); c.fillRect(a, y0, 1.5 * r, h);
     }
-    if (e.stale) { const a = inside(X(e.stale)); c.fillStyle = token('sunken'); c.fillRect(a, y0, x0 + w - a, h); }
     c.restore();
   };
   const over = u => {
@@ -81,7 +81,7 @@ export function valueChart(box, view, extras, o = {}) {
         splits: u => ticks(view.start, view.end, u.bbox.width / (devicePixelRatio || 1)).map(t => t[0]),
         values: (u, at) => { const text = new Map(ticks(view.start, view.end, u.bbox.width / (devicePixelRatio || 1))); return at.map(t => whole(u, t, text.get(t) ?? '', right)); } },
       { stroke: () => token('c-axis'), font: write(), size: left, gap: 6, space: big ? 44 : 24, ticks: { show: false }, grid: { show: big, stroke: () => token('c-grid'), width: 1 },
-        values: (u, at) => labels(at, extras().unit ?? '', big) },
+        values: (u, at) => data.time.length ? labels(at, extras().unit ?? '', big) : at.map(() => '') },
     ],
     cursor: {
       y: false, drag: { x: Boolean(o.zoom), y: false, setScale: false, dist: 6 },
