@@ -130,6 +130,16 @@ def test_silence_holds_back_and_then_tells() -> None:
     assert [(c.kind, c.silenced) for c in later.changes] == [("opened", "")]
 
 
+def test_history_pages_nobody() -> None:
+    """An incident that began and ended in samples loaded hours later is kept, and its changes are marked; a live one is not."""
+    rows = [*QUIET, [20.0, 2.0], [1.0, 2.0], [1.0, 2.0]]
+    times = [T0 + i * STEP for i in range(len(rows)) for _ in range(2)]
+    batch = Batch.of([0, 1] * len(rows), times, [v for row in rows for v in row])
+    for late, held in ((3_000, ""), (7_200_000, "history")):
+        tick, _ = make(["a", "b"]).step(times[-1] + late, batch, [PutRule(RULE)])
+        assert [(c.kind, c.silenced) for c in tick.changes] == [("opened", held), ("resolved", held)]
+
+
 def test_deleted_rule_and_series_let_go() -> None:
     """Deleting the rule, or the series, resolves what was open."""
     for command in (DeleteRule("high"), DeleteSeries((0,))):

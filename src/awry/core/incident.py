@@ -53,7 +53,7 @@ ChangeKind = Literal["opened", "updated", "resolved"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One step of an incident's life: the unit a notifier delivers. `silenced` names the silence that held it back."""
+    """One step of an incident's life: the unit a notifier delivers."""
 
     number: int
     """Rising by one over the life of a store: the mark up to which a notifier has delivered."""
@@ -62,3 +62,4 @@ class Change:
     incident: Incident
     notify: tuple[str, ...] = ()
     silenced: str = ""
+    """The silence that holds it back, or "history" when the incident was long over before its samples came."""

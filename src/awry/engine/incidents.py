@@ -14,6 +14,8 @@ from awry.engine.sentence import title
 
 LISTED = 1000
 """Most series an incident lists; the strongest stay."""
+HISTORY, HISTORY_MS = "history", 3_600_000
+"""An incident that was over for so long when its samples came is kept, but nobody is paged for it."""
 UPDATE_MS = 60_000
 """An open incident that grows is told of at most this often."""
 
@@ -124,15 +126,16 @@ class IncidentStage:
 
     def _resolve(self, found: Open, rules: Mapping[str, Rule], now: int) -> list[Change]:
         self._refresh(found, now)
-        told = [] if found.told else [self._tell("opened", found, rules, now)]
-        del self.open[found.incident.id]
         end = max(s.end or 0 for s in found.members.values())
+        held = HISTORY if not found.told and now - end > HISTORY_MS else ""
+        told = [] if found.told else [self._tell("opened", found, rules, now, held)]
+        del self.open[found.incident.id]
         found.incident = replace(found.incident, state="resolved", end=end)
-        return [*told, self._tell("resolved", found, rules, now)]
+        return [*told, self._tell("resolved", found, rules, now, held)]
 
-    def _tell(self, kind: ChangeKind, found: Open, rules: Mapping[str, Rule], now: int) -> Change:
+    def _tell(self, kind: ChangeKind, found: Open, rules: Mapping[str, Rule], now: int, held: str = "") -> Change:
         number, self.next_change = self.next_change, self.next_change + 1
-        found.told, found.grown, found.muted = now, False, self._silence(found, now)
+        found.told, found.grown, found.muted = now, False, held or self._silence(found, now)
         rule = rules.get(found.incident.rule)
         notify = rule.notify if rule is not None else ()
         return Change(number=number, kind=kind, time=now, incident=found.incident, notify=notify, silenced=found.muted)

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from awry.core.incident import Change, Incident, IncidentSeries
 from awry.core.series_key import format_key
+from awry.engine.incidents import HISTORY
 from awry.server.pages import words
 from awry.server.pages.render import not_found, page
 from awry.server.pages.rows import rows, silenced_by, size
@@ -44,6 +45,8 @@ def timeline(changes: Sequence[Change]) -> list[Step]:
     for change in changes:
         now = change.incident
         told = f"held back by the silence {change.silenced}" if change.silenced else ""
+        if change.silenced == HISTORY:
+            told = "nobody was told: it was over before its samples came"
         if not told and change.notify:
             told = "told " + ", ".join(change.notify)
         if change.kind == "opened":
