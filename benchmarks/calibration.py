@@ -70,8 +70,8 @@ def scores_of(strength: NDArray[np.float32], prior: Prior) -> tuple[NDArray[np.f
     judge.grow(1)
     raw, score, segment = (np.empty(n, np.float32) for _ in range(3))
     state, counts, bins = judge.calibration_arrays
-    mix = np.ones(heads)
-    calibrate_rows(state, counts, bins, prior.log_rate, mix, np.zeros(n, np.int32), strength, raw, score, segment)
+    mix, fades = np.ones(heads), np.array(DefaultDetector().fades)
+    calibrate_rows(state, counts, bins, prior.log_rate, mix, fades, np.zeros(n, np.int32), strength, raw, score, segment)
     return score, segment
 
 

@@ -8,7 +8,7 @@ import pytest
 from awry.detection import state as at
 from awry.detection.absent import absent, learn_gap
 from awry.detection.beyond import beyond
-from awry.detection.calibration import BINS, WIDTH, episode_rate, onset, score_of
+from awry.detection.calibration import BINS, FADE, WIDTH, episode_rate, onset, score_of
 from awry.detection.profile import bucket_of, learn_profile
 from awry.detection.records import record_group
 from awry.detection.shape import nearest, remember
@@ -100,7 +100,7 @@ def test_episodes_are_counted_as_defined() -> None:
     strengths[1000:1900] = 6.0
     state, counts, bins = np.zeros(4, np.float32), np.zeros(3, np.int32), np.zeros(BINS, np.uint16)
     for v in strengths:
-        onset(state, counts, bins, v)
+        onset(state, counts, bins, v, FADE)
     wanted = np.zeros(BINS, int)
     for largest in naive.episodes([float(v) for v in strengths]):
         wanted[min(int(np.float32(largest) / WIDTH), BINS - 1)] += 1

@@ -118,6 +118,18 @@ def test_a_series_that_goes_strange_and_then_stops_is_one_series() -> None:
     assert "moved with it" not in incident.title
 
 
+def test_series_that_never_returns_is_let_go() -> None:
+    """After a day of silence an absent series counts as parked: its incident ends then, not at its last sample."""
+    pipeline = make(["a"])
+    run(pipeline, [[1.0]] * 40)
+    last = T0 + 39 * STEP
+    pipeline.timers(last + 90_000)
+    parked = last + 86_400_000 + STEP
+    tick = pipeline.timers(parked)
+    assert tick is not None
+    assert [(c.kind, c.incident.end) for c in tick.changes] == [("resolved", parked)]
+
+
 def test_silence_holds_back_and_then_tells() -> None:
     """A change under a silence is marked; when the silence ends with the incident open, it is told."""
     pipeline = make(["a", "b"])

@@ -39,6 +39,7 @@ YOUNG, GROWN = 256, 1500
 """Scored samples from which the prior of growing series applies, and that of grown ones."""
 AGES = 3
 FADE = 0.939413
+"""Decay of a segment per sample: to 1/e in 16."""
 LEAST_P = 1e-12
 
 PEAK, EPISODE, SEGMENT, LOWEST = 0, 1, 2, 3
@@ -82,8 +83,8 @@ def score_of(p: float) -> float:
 
 
 @kernel
-def onset(state: NDArray[np.float32], count: NDArray[np.int32], bins: NDArray[np.uint16], v: float) -> bool:
-    """Whether v is an onset of one head; learns it: closes, opens or grows the episode, decays the segment."""
+def onset(state: NDArray[np.float32], count: NDArray[np.int32], bins: NDArray[np.uint16], v: float, fade: float) -> bool:
+    """Whether v is an onset of one head; learns it: closes, opens or grows the episode, decays the segment by `fade`."""
     count[SINCE] = min(count[SINCE] + 1, 2_000_000_000)
     state[LOWEST] = min(state[LOWEST], v)
     if count[SINCE] > QUIET and state[LOWEST] <= max(state[PEAK] - RISE, 0.0):
@@ -99,7 +100,7 @@ def onset(state: NDArray[np.float32], count: NDArray[np.int32], bins: NDArray[np
         for i in range(BINS):
             bins[i] //= 2
     state[EPISODE] = max(state[EPISODE], v)
-    state[SEGMENT] = max(FADE * state[SEGMENT], v)
+    state[SEGMENT] = max(fade * state[SEGMENT], v)
     if count[AGE] == 1 or v > state[PEAK] + RISE:
         state[PEAK] = state[LOWEST] = v
         count[SINCE] = 0
@@ -110,13 +111,14 @@ def onset(state: NDArray[np.float32], count: NDArray[np.int32], bins: NDArray[np
 @kernel
 def calibrate_rows(
     state: NDArray[np.float32], counts: NDArray[np.int32], bins: NDArray[np.uint16], priors: NDArray[np.float64],
-    mix: NDArray[np.float64], slot: NDArray[np.int32], strength: NDArray[np.float32],
+    mix: NDArray[np.float64], fades: NDArray[np.float64], slot: NDArray[np.int32], strength: NDArray[np.float32],
     raw: NDArray[np.float32], score: NDArray[np.float32], segment: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """Turn rows of strengths (n, heads) into raw, score and segment (n,), in order, learning each row after it was judged.
 
     state (slots, heads + 1, 4), counts (slots, heads + 1, 3), bins (slots, heads, 48): the last "head" is the mixture, whose
     onsets raw marks. priors: (3, heads, 49), by age. mix: (heads,), weights of the mixture.
+    fades: (heads,), what a segment keeps of itself at each sample.
     """
     heads = strength.shape[1]
     unused = np.zeros(BINS, np.uint16)
@@ -131,15 +133,15 @@ def calibrate_rows(
             mixed += mix[h] * v
             seen = counts[s, h, SEEN]
             prior = priors[age_of(counts[s, h, AGE]), h]
-            held = max(FADE * state[s, h, SEGMENT], v)
+            held = max(fades[h] * state[s, h, SEGMENT], v)
             p_held = episode_rate(bins[s, h], seen, held, prior)
             p = p_held if held == v else 1.0
             least_segment = min(least_segment, p_held)
-            if onset(state[s, h], counts[s, h], bins[s, h], v):
+            if onset(state[s, h], counts[s, h], bins[s, h], v, fades[h]):
                 least = min(least, p if held == v else episode_rate(bins[s, h], seen, v, prior))
         score[i] = score_of(0.5 * (heads + 1) * least)
         segment[i] = score_of(0.5 * (heads + 1) * least_segment)
-        raw[i] = mixed if onset(state[s, heads], counts[s, heads], unused, mixed) else 0.0
+        raw[i] = mixed if onset(state[s, heads], counts[s, heads], unused, mixed, FADE) else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
 from awry.detection.beyond import beyond
+from awry.detection.calibration import FADE
 from awry.detection.expected import band, forecast, learn_expected
 from awry.detection.heartbeat import heartbeat
 from awry.detection.profile import HOUR_MS, KNOWN_VISITS, QUARTER_MS, bucket_of, learn_profile
@@ -77,8 +78,6 @@ WARMUP = 32
 LONG = 2000
 """Samples over which mean and spread are kept."""
 HELD_ABOVE, HELD_MOST, HELD_DAMP = 4.0, 240, 0.1
-FADE = 0.939413
-"""Decay of a segment per sample: to 1/e in 16."""
 NONE, SHAPE_PART, DAY_PART, PCA_PART, RECORDS_PART, START_PART, HEARTBEAT_PART = 0, 1, 2, 3, 4, 5, 6
 
 
@@ -275,6 +274,8 @@ class DefaultDetector:
     mix: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0)
     """Weight of each head in the combined strength `raw`. On NAB (standard) records alone reach 69, shape alone 59, this 62; on
     WSD (best event F1) records .45, shape .63, this .60."""
+    fades: tuple[float, ...] = (FADE, FADE, FADE, 0.8)
+    """What each head's segment keeps of itself: a value beyond all others is over sooner than an odd shape."""
     _f: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, FLOATS), np.float32), repr=False)
     _u: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, AGES), np.uint16), repr=False)
     _b: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, BYTES), np.uint8), repr=False)

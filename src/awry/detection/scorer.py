@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Scored
 from awry.core.protocols import Detector
-from awry.detection.calibration import BINS, Prior, calibrate_rows
+from awry.detection.calibration import BINS, FADE, Prior, calibrate_rows
 from awry.detection.default import DefaultDetector
 from awry.detection.state import grown
 
@@ -16,7 +16,7 @@ class Scorer:
     """The Judge: steps a detector, then calibrates its strengths per series. The same thread rules as a Detector.
 
     name: under which the prior is shipped. A detector may have `mix`, the weight of each head in `raw`, which ranks anomalies of
-    one kind of series.
+    one kind of series, and `fades`, what each head's segment keeps of itself from sample to sample.
     """
 
     def __init__(self, detector: Detector | None = None, *, name: str = "default", prior: Prior | None = None) -> None:
@@ -27,6 +27,7 @@ class Scorer:
         heads = len(self.heads)
         mix = getattr(self.detector, "mix", tuple(1.0 / heads for _ in range(heads)))
         self._mix = np.array(mix, np.float64)
+        self._fades = np.array(getattr(self.detector, "fades", (FADE,) * heads), np.float64)
         self._priors = (prior or Prior.shipped(name, heads)).log_rate
         self._state = np.zeros((0, heads + 1, 4), np.float32)
         self._counts = np.zeros((0, heads + 1, 3), np.int32)
@@ -45,8 +46,9 @@ class Scorer:
         n = len(batch)
         mixed, score, segment = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
         calibrate_rows(
-            self._state, self._counts, self._bins, self._priors, self._mix, batch.slot, raw.strength, mixed, score, segment
-        )
+            self._state, self._counts, self._bins, self._priors, self._mix, self._fades, batch.slot, raw.strength,
+            mixed, score, segment,
+        )  # fmt: skip
         return Scored(mixed, score, segment, raw.expected, raw.low, raw.high, raw.part)
 
     @property

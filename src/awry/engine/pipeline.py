@@ -180,7 +180,7 @@ class Pipeline:
         held = len(self.rules.held)
         if held:
             parked = now - columns["last_seen"][: self.slots] > self._settings.silent_ms
-            events += self.rules.release_silent(parked, columns["last_time"])
+            events += self.rules.release_silent(parked, columns["last_time"], now)
         incidents, changes = self.incidents.apply(events, self.rules.rules, self._keys, now)
         return incidents, changes, bool(stopped.size or events or changes or len(self.rules.held) != held)
 

@@ -140,10 +140,10 @@ class RuleStage:
                 events.append(Event("fired", rule.name, slot, "absent", since, since, seen))
         return events
 
-    def release_silent(self, slots: NDArray[np.bool_], last_time: NDArray[np.int64]) -> list[Event]:
-        """Let go of series that have been silent for so long that they count as parked."""
+    def release_silent(self, slots: NDArray[np.bool_], last_time: NDArray[np.int64], now: int) -> list[Event]:
+        """Let go of series silent for so long that they count as parked: strangeness ended with the last sample, absence now."""
         gone = [h for h in self.held.values() if slots[h.slot]]
-        return [e for h in gone for e in self._release(h, int(last_time[h.slot]))]
+        return [e for h in gone for e in self._release(h, now if h.kind == "absent" else int(last_time[h.slot]), now)]
 
     def matching(self, slot: int, keys: Sequence[str]) -> tuple[Rule, ...]:
         """The enabled rules that mean this series."""
