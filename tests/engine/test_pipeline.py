@@ -161,6 +161,25 @@ def test_deleted_rule_and_series_let_go() -> None:
         assert [c.kind for c in tick.changes] == ["resolved"]
 
 
+def test_whoever_heard_of_an_incident_hears_its_end_when_the_rule_is_deleted() -> None:
+    """The last change goes to the notifiers of the rule that was, not to all."""
+    pipeline = make(["a", "b"])
+    opened = run(pipeline, [*QUIET, [20.0, 2.0]], rule=Rule(name="high", threshold=0.5, notify=("ops",)))[-1]
+    ended, _ = pipeline.step(T0 + 41 * STEP, Batch.empty(), [DeleteRule("high")])
+    assert [("opened", ("ops",)), ("resolved", ("ops",))] == [(c.kind, c.notify) for c in (*opened.changes, *ended.changes)]
+
+
+def test_stopped_series_do_not_keep_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block whose series all stopped is saved again within an hour or so: a restart need not read what came long before."""
+    monkeypatch.setattr(blocks, "BLOCK_SLOTS", 2)
+    pipeline, saved = make(["a", "b", "c"]), dict[tuple[str, int], int]()
+    for i in range(1000):
+        slots = [0, 2] if i < 5 else [2]
+        pipeline.step(T0 + i * STEP, Batch.of(slots, [T0 + i * STEP] * len(slots), [1.0] * len(slots)))
+        saved |= {(b.name, b.index): b.seq for b in pipeline.next_block()}
+    assert min(saved.values()) > 1000 - 4_000_000 // STEP
+
+
 def test_cut_of_the_stream_does_not_change_incidents() -> None:
     """One large batch or one batch a row: series fire and come back at the same times."""
     rows = [[1.0, 2.0]] * 40 + [[20.0, 2.0]] + [[1.0, 2.0]] * 5 + [[30.0, 30.0]] * 2 + [[1.0, 2.0]] * 5

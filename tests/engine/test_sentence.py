@@ -6,11 +6,12 @@ import math
 
 import pytest
 
+from awry.core.errors import InvalidInput
 from awry.core.incident import IncidentSeries
 from awry.core.rule import Rule
 from awry.detection.calibration import FLOOR_P, GROWN
 from awry.engine.sentence import number, span, title
-from awry.engine.threshold import EARLY, rule_threshold
+from awry.engine.threshold import EARLY, check_rule, rule_threshold
 
 AT = 1_760_066_000_000
 
@@ -68,6 +69,18 @@ def test_budget_becomes_threshold(interval: int, score: float) -> None:
     threshold, why = rule_threshold(Rule(name="r", budget="1 per 30d"), interval)
     assert threshold == pytest.approx(score, abs=1e-4)
     assert ("calibration" in why) == (interval == 1_000)
+
+
+def test_rule_that_states_nothing_has_the_default_budget_in_words_too() -> None:
+    """Its threshold and the reason for it are those of the budget it stands for."""
+    assert rule_threshold(Rule(name="r", budget="1 per 30d"), 300_000) == rule_threshold(Rule(name="r"), 300_000)
+
+
+@pytest.mark.parametrize("budget", [f"1 per {'9' * 400}d", f"{'9' * 400} per 1d", f"{'9' * 30} per 1h", "1 per 1000000000d"])
+def test_budget_without_odds_is_refused(budget: str) -> None:
+    """A rate that rounds to never or always would divide by zero in the middle of the stream, and at every replay of it."""
+    with pytest.raises(InvalidInput):
+        check_rule(Rule(name="r", budget=budget))
 
 
 def test_young_series_open_at_shorter_odds() -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from awry.engine.pipeline import Pipeline
 
 BLOCK_SLOTS = 1024
+RENEW_COLUMNS = 6
+"""A block that nothing changed is saved again after so many ten minutes of ticks."""
 
 
 class Dirty:
@@ -31,6 +33,7 @@ class Dirty:
 
     def __init__(self) -> None:
         self._flags: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._saved: NDArray[np.int64] = np.zeros(0, np.int64)
         self._born: dict[int, int] = {}
         self.stages_known = False
         """Whether the stages were ever saved."""
@@ -40,6 +43,7 @@ class Dirty:
         have, need = self._flags.shape[0], -(-slots // BLOCK_SLOTS)
         if need > have:
             self._flags = np.concatenate([self._flags, np.zeros(need - have, np.bool_)])
+            self._saved = np.concatenate([self._saved, np.zeros(need - have, np.int64)])
             self._born |= dict.fromkeys(range(have, need), seq)
 
     def loaded(self, index: int) -> None:
@@ -63,9 +67,19 @@ class Dirty:
         """Numbers of changed blocks."""
         return [int(i) for i in np.flatnonzero(self._flags)]
 
-    def saved(self, index: int) -> None:
-        """This block is about to be saved as it is."""
+    def renew(self, column: int) -> None:
+        """Call for blocks that have long been as they were saved; `column` counts ten minutes (as in Heat).
+
+        The tick a block was saved at says where a restart begins to read: a block whose series all stopped would otherwise keep
+        the whole journal since from being trimmed.
+        """
+        self._saved[self._saved == 0] = column
+        self._flags |= column - self._saved >= RENEW_COLUMNS
+
+    def saved(self, index: int, column: int) -> None:
+        """This block is about to be saved as it is, in this ten minutes."""
         self._flags[index] = False
+        self._saved[index] = column
         self._born.pop(index, None)
 
 
@@ -106,7 +120,7 @@ def collect(pipeline: Pipeline, wanted: Sequence[int] | None) -> list[Block]:
     found = []
     for index in pipeline.dirty.changed() if wanted is None else wanted:
         start, stop = index * BLOCK_SLOTS, min((index + 1) * BLOCK_SLOTS, pipeline.slots)
-        pipeline.dirty.saved(index)
+        pipeline.dirty.saved(index, pipeline.heat.newest)
         state: Arrays = {f"judge.{k}": v for k, v in pipeline.judge.dump(start, stop).items()}
         state |= {f"heat.{k}": v for k, v in pipeline.heat.dump(start, stop).items()}
         latest = pipeline.latest.take(slice(start, stop))

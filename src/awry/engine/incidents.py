@@ -36,6 +36,8 @@ class Open:
     """Members joined since then."""
     muted: str = ""
     """The silence that held back the last change."""
+    notify: tuple[str, ...] = ()
+    """Whom the rule tells, kept for the last word about an incident whose rule was deleted."""
 
 
 class IncidentStage:
@@ -137,8 +139,9 @@ class IncidentStage:
         number, self.next_change = self.next_change, self.next_change + 1
         found.told, found.grown, found.muted = now, False, held or self._silence(found, now)
         rule = rules.get(found.incident.rule)
-        notify = rule.notify if rule is not None else ()
-        return Change(number=number, kind=kind, time=now, incident=found.incident, notify=notify, silenced=found.muted)
+        if rule is not None:
+            found.notify = rule.notify
+        return Change(number=number, kind=kind, time=now, incident=found.incident, notify=found.notify, silenced=found.muted)
 
     def _silence(self, found: Open, now: int) -> str:
         """The silence that covers every series still firing, or ""."""

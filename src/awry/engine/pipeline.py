@@ -140,6 +140,7 @@ class Pipeline:
             self._next_block = changed[0] + 1
             return self.changed_blocks(changed[:1])
         self._next_block = 0
+        self.dirty.renew(self.heat.newest)
         return [*self.dirty.placeholders(), blocks.stages(self)]
 
     def changed_blocks(self, wanted: Sequence[int] | None = None) -> list[Block]:

@@ -11,6 +11,10 @@ from awry.detection.calibration import FLOOR_P, GROWN
 
 CLEAR_BELOW = 0.1
 """A rule without `clear` holds until the segment falls this far below its threshold."""
+DEFAULT_BUDGET = "1 per 30d"
+"""What a rule with neither threshold nor budget may cost."""
+SHORTEST_MS, LONGEST_MS = 1.0, 1000 * 365 * 86_400_000.0
+"""Between these lies the time per false episode: odds are computed from it, and both 0 and infinity would break them."""
 EARLY = ((300, 3e-4), (GROWN, 1.5e-4))
 """The odds at which a series with fewer samples than that opens: benchmarks/power.py shows what is reached there, and how often
 idle hosts open in vain."""
@@ -32,7 +36,13 @@ def budget_period_ms(budget: str) -> float:
     found = _BUDGET.fullmatch(budget)
     if found is None or float(found[1]) == 0 or (found[2] is not None and float(found[2]) == 0):
         raise InvalidInput(f"cannot read the budget {budget[:80]!r}", hint='write it as "1 per 30d", "3 per week" or "2 per 12h"')
-    return float(found[2] or 1) * _UNITS[found[3]] / float(found[1])
+    period = float(found[2] or 1) * _UNITS[found[3]] / float(found[1])
+    if not SHORTEST_MS <= period <= LONGEST_MS:
+        raise InvalidInput(
+            f"cannot use the budget {budget[:80]!r}: not between one a millisecond and one in a thousand years",
+            hint='write it as "1 per 30d", "3 per week" or "2 per 12h"',
+        )
+    return period
 
 
 def score_of(p: float) -> float:
@@ -49,12 +59,13 @@ def rule_threshold(rule: Rule, interval_ms: float, seen: int = GROWN) -> tuple[f
     """
     if rule.threshold is not None:
         return rule.threshold, f"score of {rule.threshold:g}, as the rule says"
-    asked = min(max(interval_ms, 1.0) / budget_period_ms(rule.budget or "1 per 30d"), 0.5)
+    budget = rule.budget or DEFAULT_BUDGET
+    asked = min(max(interval_ms, 1.0) / budget_period_ms(budget), 0.5)
     until, odds_now = next(((age, p) for age, p in EARLY if seen < age), (0, 0.0))
     least = min(odds_now, EARLY_FACTOR * asked) if until else FLOOR_P
     if asked >= least:
-        return score_of(asked), f"1 in {1 / asked:,.0f}, from the budget of {rule.budget}"
-    odds = f"(the budget of {rule.budget} asks for 1 in {1 / asked:,.0f})"
+        return score_of(asked), f"1 in {1 / asked:,.0f}, from the budget of {budget}"
+    odds = f"(the budget of {budget} asks for 1 in {1 / asked:,.0f})"
     if not until:
         return score_of(least), f"1 in {1 / least:,.0f}, the rarest that calibration is measured to keep {odds}"
     return score_of(least), f"1 in {1 / least:,.0f} until {until:,} samples have been seen {odds}"
