@@ -36,15 +36,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def start(args: argparse.Namespace, *, demo: bool = False) -> int:
-    """Check the settings, compile what is not compiled yet, and run the server."""
-    # the settings first: a mistake in them should not cost a minute of compiling
+    """Run the server; what is not compiled yet is compiled once settings, port and data folder are known to be right."""
     from awry.server.config import load_config
 
     config = load_config(args.config, env=os.environ, flags=flags(args))
-    compile_kernels()
     from awry.server.run import serve
 
-    return serve(config, demo=demo, ready=lambda server: _say(f"open {server.url} in a browser; Ctrl-C ends it"))
+    return serve(
+        config, demo=demo, prepare=compile_kernels, ready=lambda server: _say(f"open {server.url} in a browser; Ctrl-C ends it")
+    )
 
 
 def compile_kernels() -> None:

@@ -49,6 +49,8 @@ class AppOptions:
     """Further notifiers by name."""
     demo: bool = False
     """Play the demo recordings."""
+    prepare: Callable[[], None] | None = None
+    """Run once the data folder is ours and before anything computes: long work that a bad folder should not cost."""
 
 
 def private_config(folder: Path, **sections: Any) -> Config:
@@ -106,6 +108,8 @@ class App:
             self.store = await wiring.open_configured_store(self.config)
             stack.push_async_callback(asyncio.to_thread, self.store.close)
             self.archive = self.store
+            if self.options.prepare is not None:
+                await asyncio.to_thread(self.options.prepare)
             self.engine = Engine(
                 judge=self.options.judge(),
                 store=self.store,

@@ -83,8 +83,14 @@ async def serve_until_signal(
             loop.remove_signal_handler(number)
 
 
-def serve(config: Config, *, demo: bool = False, ready: Callable[[Running], None] | None = None) -> int:
-    """`awry serve`: returns the exit status; errors of the start are AwryError."""
+def serve(
+    config: Config,
+    *,
+    demo: bool = False,
+    prepare: Callable[[], None] | None = None,
+    ready: Callable[[Running], None] | None = None,
+) -> int:
+    """`awry serve`: returns the exit status; errors of the start are AwryError. `prepare`: see AppOptions."""
     logging.basicConfig(
         level=config.server.log.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
@@ -92,7 +98,7 @@ def serve(config: Config, *, demo: bool = False, ready: Callable[[Running], None
         logging.getLogger(client).setLevel(logging.ERROR)
     # uvloop where it is installed: half the time per connection.
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve_until_signal(config, AppOptions(demo=demo), ready))
+        runner.run(serve_until_signal(config, AppOptions(demo=demo, prepare=prepare), ready))
     return 0
 
 
