@@ -27,8 +27,6 @@ class MemoryStore:
             for slot, key in tick.series:
                 assert slot == len(keys)
                 keys.append(key)
-            for slot in tick.deleted:
-                keys[slot] = ""
             positions.update(tick.positions)
         last = max([t.seq for t in self.ticks] + [b.seq for b in self.saved.values()], default=0)
         return Recovery(keys, list(self.saved.values()), iter(list(self.ticks)), last, positions)

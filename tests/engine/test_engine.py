@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from awry.core.batch import Batch
 from awry.core.clock import ManualClock
 from awry.core.errors import InvalidInput, Overloaded, StoreUnavailable
+from awry.core.protocols import Store
 from awry.core.rule import Rule
 from awry.core.series_table import SeriesTable
 from awry.engine.commands import DeleteSeries, PutRule
 from awry.engine.engine import Engine
 from awry.engine.settings import EngineSettings
+from awry.stores import open_store
 from tests.engine.fakes import MemoryStore, StepJudge
 
 T0 = 1_760_000_000_000
 
 
-def make(store: MemoryStore, *, queue_samples: int = 1000, rules: tuple[Rule, ...] = (Rule(name="high", threshold=0.5),)) -> Engine:
+def make(store: Store, *, queue_samples: int = 1000, rules: tuple[Rule, ...] = (Rule(name="high", threshold=0.5),)) -> Engine:
     settings = EngineSettings(shards=2, queue_samples=queue_samples)
     return Engine(judge=StepJudge(), store=store, table=SeriesTable(), clock=ManualClock(T0), settings=settings, rules=rules)
 
@@ -115,7 +118,51 @@ async def test_deleted_series_comes_back_as_new() -> None:
         await engine.command(DeleteSeries((0,)))
         receipt = await (await engine.put(rows(engine, "a", 5), source="test"))
         assert (receipt.accepted, engine.table.keys) == (5, ["", "a"])
-    assert store.recover().keys == ["", "a"]
+    async with make(store) as engine:
+        assert engine.table.keys == ["", "a"]
+
+
+def spike(engine: Engine, key: str) -> Batch:
+    """A quiet series, one giant, and quiet again: one incident from its start to its end."""
+    slot = engine.table.intern(key)
+    return Batch.of([slot] * 60, [T0 - 60_000 + i * 1000 for i in range(60)], [1.0] * 40 + [20.0] + [1.0] * 19)
+
+
+async def test_incidents_of_a_deleted_series_are_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash after a series was deleted: the restart counts its incidents too, so that no later one takes their numbers."""
+    store = open_store(tmp_path)
+    monkeypatch.setattr(store, "save", lambda blocks: None)  # the whole journal is replayed
+    for key in ("a", "b"):
+        async with make(store) as engine:
+            await (await engine.put(spike(engine, key), source="test"))
+            await engine.command(DeleteSeries((engine.table.find(key),)))
+            assert engine.table.keys == ["", ""][: engine.snapshot.series]
+    told = [(c.number, c.kind, c.incident.id, c.incident.series[0].key) for c in store.changes()]
+    store.close()
+    assert told == [(1, "opened", "i1", "a"), (2, "resolved", "i1", "a"), (3, "opened", "i2", "b"), (4, "resolved", "i2", "b")]
+
+
+async def test_samples_before_a_deletion_are_judged_as_those_of_their_series() -> None:
+    """What was taken in before the command keeps its series' name, however late it is decided: a replay sees it so."""
+    store = MemoryStore()
+    async with make(store) as engine:
+        for i in range(200):
+            engine.put_nowait(rows(engine, f"other{i}", 1), source="test")
+        engine.put_nowait(spike(engine, "a"), source="test")
+        await engine.command(DeleteSeries((engine.table.find("a"),)))
+    assert [c.incident.series[0].key for t in store.ticks for c in t.changes] == ["a", "a"]
+
+
+async def test_deleting_twice_does_not_forget_the_successor() -> None:
+    """The key of a deleted series belongs to its new slot, also when the old slot is deleted again."""
+    async with make(MemoryStore()) as engine:
+        await (await engine.put(rows(engine, "a", 5), source="test"))
+        first = asyncio.create_task(engine.command(DeleteSeries((0,))))
+        await asyncio.sleep(0)
+        new = engine.table.intern("a")
+        await engine.command(DeleteSeries((0,)))
+        await first
+        assert (new, engine.table.find("a"), engine.table.intern("a")) == (1, 1, 1)
 
 
 async def test_changes_reach_subscribers_after_commit() -> None:

@@ -31,7 +31,8 @@ class SeriesLimits:
 class SeriesTable:
     """Canonical key <-> slot. Only the event loop's thread adds; other threads may read `keys` up to a length they were told.
 
-    Slots are dense and given in order of first sight; a deleted series leaves its slot empty (key "").
+    Slots are dense and given in order of first sight; a deleted series leaves its slot empty (key ""). The engine empties it, at
+    the tick of the deletion: samples taken in before are still judged under the series' name.
     """
 
     def __init__(self, limits: SeriesLimits | None = None, clock: Clock | None = None) -> None:
@@ -104,10 +105,13 @@ class SeriesTable:
             self.keys.append(key)
 
     def forget(self, slots: Iterable[int]) -> None:
-        """Drop deleted series; their raw bytes are unlearned with all others (the indexes are cheap to rebuild)."""
+        """Free the keys of deleted series for new slots; raw bytes are unlearned with all others: the indexes are cheap to rebuild.
+
+        `keys` goes on naming the old slots until the engine has decided the deletion.
+        """
         for slot in slots:
-            self._slot_of.pop(self.keys[slot], None)
-            self.keys[slot] = ""
+            if self._slot_of.get(self.keys[slot]) == slot:  # not so when it was deleted before and has a successor
+                del self._slot_of[self.keys[slot]]
         self._index.clear()
 
     def _admit(self) -> None:

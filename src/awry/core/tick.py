@@ -56,7 +56,7 @@ class Recovery:
     """What a restart finds: series in slot order, the latest blocks, and the journal rows after the oldest of them."""
 
     keys: list[str]
-    """Canonical key by slot; "" where a series was deleted."""
+    """Canonical key by slot; "" where a series was deleted before the first of the ticks."""
     blocks: list[Block]
     ticks: Iterator[Tick]
     last_seq: int

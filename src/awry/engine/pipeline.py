@@ -5,7 +5,7 @@ No clock and no disk: `step` is told the tick's time, and replaying the ticks it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
@@ -40,9 +40,12 @@ PARALLEL_ROWS = 2048
 
 
 class Pipeline:
-    """All state of one engine. One thread calls it; detector rows are computed by `pool`, split by slot."""
+    """All state of one engine. One thread calls it; detector rows are computed by `pool`, split by slot.
 
-    def __init__(self, judge: Judge, keys: Sequence[str], settings: EngineSettings, pool: Executor | None = None) -> None:
+    keys: canonical key by slot; it grows elsewhere, and a deletion empties its entry here, in the order of the stream.
+    """
+
+    def __init__(self, judge: Judge, keys: MutableSequence[str], settings: EngineSettings, pool: Executor | None = None) -> None:
         self.judge = judge
         self.arrivals = Arrivals()
         self.heat = Heat()
@@ -123,13 +126,14 @@ class Pipeline:
                 self._by_time(tick.time)
             else:
                 self._judge(tick.time, tick.batch, tick.scored, [decode_command(c) for c in tick.commands])
+        self._empty(tick.deleted)
 
     @property
     def silent_ms(self) -> int:
         """A series silent for longer counts as parked."""
         return self._settings.silent_ms
 
-    def use_keys(self, keys: Sequence[str]) -> None:
+    def use_keys(self, keys: MutableSequence[str]) -> None:
         """Look keys up here from now on (recovery reads them before the series table exists)."""
         self._keys = keys
 
@@ -199,8 +203,13 @@ class Pipeline:
                 gone = np.array(slots, np.int64)
                 self.heat.wipe(gone)
                 self.arrivals.columns["count"][gone] = 0
+                self._empty(slots)
                 return self.rules.drop(slots, now)
         return []
+
+    def _empty(self, slots: Sequence[int]) -> None:
+        for slot in slots:
+            self._keys[slot] = ""
 
     def _score(self, batch: Batch) -> Scored:
         shards = self._settings.shards

@@ -16,13 +16,14 @@ from awry.stores.schema import changes, checkpoints, incidents, journal, meta, p
 from awry.stores.state import Extra
 
 _PART_BYTES = 4 << 20  # MySQL takes packets of 16 MB by default
+_SLOTS_ASKED = 500  # parameters of one query
 
 
 def write_ticks(connection: Connection, ticks: Sequence[Tick]) -> None:
     """Journal rows, series, incidents, changes and positions of some ticks."""
-    _insert(connection, journal, [_journal_row(tick) for tick in ticks])
     new = [{"slot": slot, "seq": tick.seq, "gone": 0, "series_key": key.encode()} for tick in ticks for slot, key in tick.series]
     _insert(connection, series, new)
+    _insert(connection, journal, [_journal_row(tick, _keys(connection, tick.deleted)) for tick in ticks])
     gone = [{"at": slot} for tick in ticks for slot in tick.deleted]
     if gone:
         connection.execute(series.update().where(series.c.slot == bindparam("at")).values(series_key=b"", gone=1), gone)
@@ -74,12 +75,22 @@ def _replace(connection: Connection, table: Table, key: tuple[str, ...], rows: l
     connection.execute(insert(table), rows)
 
 
-def _journal_row(tick: Tick) -> dict[str, Any]:
+def _keys(connection: Connection, slots: Sequence[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for at in range(0, len(slots), _SLOTS_ASKED):
+        mine = series.c.slot.in_(slots[at : at + _SLOTS_ASKED])
+        for slot, key in connection.execute(select(series.c.slot, series.c.series_key).where(mine)):
+            found[slot] = bytes(key).decode()
+    return found
+
+
+def _journal_row(tick: Tick, keys: dict[int, str]) -> dict[str, Any]:
     extra = Extra()
     if tick.commands:
         extra["commands"] = list(tick.commands)
     if tick.deleted:
         extra["deleted"] = list(tick.deleted)
+        extra["keys"] = keys
     return {
         "seq": tick.seq,
         "tick": tick.time,

@@ -21,7 +21,7 @@ def recover(database: Database, state: State) -> Recovery:
     """Everything but the ticks at once; the ticks one page of rows at a time."""
     with database.read("read the database") as connection:
         return Recovery(
-            keys=_keys(connection),
+            keys=_keys(connection, state.replayed_from),
             blocks=_blocks(connection),
             ticks=_ticks(database, state.replayed_from),
             last_seq=state.last_seq,
@@ -29,12 +29,16 @@ def recover(database: Database, state: State) -> Recovery:
         )
 
 
-def _keys(connection: Connection) -> list[str]:
+def _keys(connection: Connection, after: int) -> list[str]:
     keys: list[str] = []
     for slot, key in connection.execute(select(series.c.slot, series.c.series_key).order_by(series.c.slot)):
         if slot != len(keys):
             raise StoreCorrupt(f"cannot read the series: slot {len(keys)} is missing", hint="restore the database from a backup")
         keys.append(bytes(key).decode())
+    deleting = select(journal.c.extra).where(journal.c.seq > after, journal.c.extra != b"").order_by(journal.c.seq)
+    for extra in connection.execute(deleting).scalars():
+        for slot, key in unpack_extra(bytes(extra)).get("keys", {}).items():
+            keys[slot] = keys[slot] or key  # a second deletion of a slot finds no key any more
     return keys
 
 

@@ -21,6 +21,8 @@ class Extra(TypedDict, total=False):
 
     commands: list[bytes]
     deleted: list[int]
+    keys: dict[int, str]
+    """Keys of the deleted slots: a replay from before the deletion judges their samples by them."""
 
 
 class Cursor(NamedTuple):
