@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -81,6 +82,23 @@ def test_gives_a_slow_receiver_up() -> None:
     """No answer within timeout_seconds is a failure to be tried again."""
     with Receiver(delay_seconds=0.5) as receiver, pytest.raises(Retry, match="no answer within"):
         deliver(receiver, timeout_seconds=0.1)
+
+
+async def test_an_endless_answer_is_an_answer() -> None:
+    """The status counts; a body that never ends is not read, neither into memory nor for ever."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    async with server, Webhook(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/") as webhook:
+        assert await asyncio.wait_for(webhook.notify(change(7)), 30) is None
 
 
 @pytest.mark.parametrize("url", ["", "ftp://host/x", "http://", "example.com/hook"])

@@ -38,8 +38,7 @@ class Writer:
     ) -> None:
         self.error = ""
         """Why the store cannot write now, or ""."""
-        self.upkeep_error = ""
-        """Why sealing or retention last stopped, or ""."""
+        self._upkeep_error = ""
         self.broken: BaseException | None = None
         """What ended the thread, if anything did."""
         self._store, self._clock, self._committed, self._failed = store, clock, committed, failed
@@ -139,9 +138,11 @@ class Writer:
     def _upkeep(self) -> bool:
         try:
             more = self._store.upkeep(self._clock.now_ms())
-            self.upkeep_error = ""
+            self._upkeep_error = ""
             return more
         except StoreUnavailable as error:
             # Put off, not lost: the next slice begins where this one did. A commit will say whether writing works.
-            self.upkeep_error = error.message
+            if error.message != self._upkeep_error:
+                log.warning("%s; sealing and retention are tried again", error.message)
+            self._upkeep_error = error.message
             return False

@@ -118,7 +118,7 @@ def _named(frame: pl.DataFrame) -> pl.DataFrame:
     """Names for a file without a header: a first column of big rising numbers is the time, an only other one the value."""
     names = list(frame.columns)
     first = frame.to_series(0)
-    if frame.width > 1 and first.dtype.is_numeric() and first.min() > 1e8 and first.is_sorted():  # type: ignore[operator]
+    if frame.width > 1 and first.dtype.is_numeric() and first.min() > 1e8 and first.is_sorted():  # type: ignore[operator]  # a numeric minimum
         names[0] = "time"
     if frame.width <= 2:
         names[-1] = "value"

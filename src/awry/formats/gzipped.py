@@ -22,6 +22,8 @@ def unpack(body: bytes, content_encoding: str | None, max_bytes: int) -> bytes:
 
 PIECE_BYTES = 262_144
 """Most that comes out of a stream at once."""
+_SLICE_BYTES = 4096
+"""Bytes given to zlib at once. It copies what a call leaves over: given all, a body of very many tiny members would take hours."""
 
 
 class Gunzip:
@@ -32,6 +34,10 @@ class Gunzip:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """What comes out of these bytes, in pieces of at most PIECE_BYTES; all of them must be taken."""
+        for at in range(0, len(data), _SLICE_BYTES):
+            yield from self._slice(data[at : at + _SLICE_BYTES])
+
+    def _slice(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._member is None:
                 self._member = zlib.decompressobj(wbits=31)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -63,8 +64,13 @@ class Webhook:
         if self.secret:
             headers[SIGNATURE_HEADER] = "sha256=" + hmac.new(self.secret.encode(), content, hashlib.sha256).hexdigest()
         try:
-            response = await client.post(self.url, content=content, headers=headers)
-        except httpx.TimeoutException as error:
+            # httpx's own timeout is for each read, and an answer's body may be endless: we want its first line within the time
+            async with (
+                asyncio.timeout(self.timeout_seconds),
+                client.stream("POST", self.url, content=content, headers=headers) as response,
+            ):
+                pass
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise Retry(f"cannot deliver to the webhook: no answer within {self.timeout_seconds:g} s") from error
         except httpx.TransportError as error:  # its words may hold the address, the kind of error does not
             raise Retry(f"cannot deliver to the webhook: {type(error).__name__}") from error

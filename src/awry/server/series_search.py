@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from awry.core.selector import Selector
 from awry.core.series_key import format_key
 
-ANY: Callable[[int], bool] = lambda slot: True  # noqa: E731
+
+def _any(slot: int) -> bool:
+    return True
 
 
 def find_series(
-    keys: Sequence[str], selector: Selector, *, start: int = 0, stop: int, limit: int, accept: Callable[[int], bool] = ANY
+    keys: Sequence[str], selector: Selector, *, start: int = 0, stop: int, limit: int, accept: Callable[[int], bool] = _any
 ) -> tuple[list[int], int | None]:
     """Slots in [start, stop) that match and are accepted, in slot order, and where to go on (None: nothing more).
 

@@ -68,7 +68,7 @@ class Head:
     def _cut(self, start: int) -> tuple[Batch, Scored]:
         columns, length = self._state
         cut = [column[start:length] for column in columns]
-        return Batch(cut[0], cut[1], cut[2]), Scored(cut[3], cut[4], cut[5], cut[6], cut[7], cut[8], cut[9])  # type: ignore[arg-type]
+        return Batch(cut[0], cut[1], cut[2]), Scored(cut[3], cut[4], cut[5], cut[6], cut[7], cut[8], cut[9])  # type: ignore[arg-type]  # Columns has no types of its own
 
 
 def _split(batch: Batch, scored: Scored) -> Columns:

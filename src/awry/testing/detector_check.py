@@ -65,7 +65,7 @@ def _concat(raws: list[Raw]) -> Raw:
     def join(name: str) -> NDArray[np.generic]:
         return np.concatenate([getattr(raw, name) for raw in raws])
 
-    return Raw(*(join(name) for name in ("strength", "expected", "low", "high", "part")))  # type: ignore[arg-type]
+    return Raw(*(join(name) for name in ("strength", "expected", "low", "high", "part")))  # type: ignore[arg-type]  # five names, five fields
 
 
 def _same(got: Raw, wanted: Raw, complaint: str) -> None:
