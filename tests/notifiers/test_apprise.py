@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 
 import pytest
 
@@ -26,6 +27,31 @@ def test_a_retry_spares_those_that_have_it() -> None:
         asyncio.run(run(Apprise(urls=(f"json://{good.address}/a", f"json://{shaky.address}/b"))))
         assert 2 == len(good.requests)
         assert 3 == len(shaky.requests)
+
+
+def test_a_service_that_never_answers_holds_up_nobody() -> None:
+    """It is given up after the timeout, gets no second message meanwhile, and the process can end."""
+    release, calls = threading.Event(), []
+
+    class Dead:
+        def notify(self, **message: str) -> bool:
+            calls.append(message)
+            return release.wait()
+
+    async def run() -> None:
+        notifier = Apprise(urls=("json://nobody",), timeout_seconds=0.05)
+        notifier._services = [Dead()]
+        for cause in ("no answer within", "still busy"):
+            with pytest.raises(Retry, match=cause):
+                await notifier.notify(change(1))
+
+    guard = threading.Timer(20, release.set)
+    guard.start()
+    asyncio.run(run())
+    held_up = release.is_set()
+    guard.cancel()
+    release.set()
+    assert (1, False) == (len(calls), held_up)
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("opened", "warning"), ("resolved", "success")])

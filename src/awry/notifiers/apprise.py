@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from awry.core.errors import InvalidConfig, Retry
@@ -26,6 +30,7 @@ class Apprise:
     link: str = ""
     """Address of this server as people reach it; messages then link to the incident's page."""
     _services: list[Any] = field(default_factory=list, init=False, repr=False)
+    _sending: dict[int, threading.Thread] = field(default_factory=dict, init=False, repr=False)
     _done: tuple[int, set[int]] = field(default=(0, set()), init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -54,14 +59,47 @@ class Apprise:
         for index, service in enumerate(self._services):
             if index in done:
                 continue
-            send = asyncio.to_thread(service.notify, body=words, title=heading, notify_type=kind)
+            if index in self._sending and self._sending[index].is_alive():
+                raise Retry(f"cannot deliver to Apprise URL {index + 1}: it is still busy with the last message")
+            answer, self._sending[index] = _in_thread(partial(service.notify, body=words, title=heading, notify_type=kind))
             try:
-                delivered = await asyncio.wait_for(send, self.timeout_seconds)
+                delivered = await asyncio.wait_for(answer, self.timeout_seconds)
             except TimeoutError as error:
                 raise Retry(f"cannot deliver to Apprise URL {index + 1}: no answer within {self.timeout_seconds:g} s") from error
             if not delivered:
                 raise Retry(f"cannot deliver to Apprise URL {index + 1} of {len(self.urls)}: the service did not take it")
             done.add(index)
+
+
+def _in_thread(send: Callable[[], Any]) -> tuple[asyncio.Future[bool], threading.Thread]:
+    """Send in a thread of its own, which dies with the process.
+
+    In the threads that all share, services that never answer would leave none for reading this machine, and the end of the
+    process would wait for them.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bool] = loop.create_future()
+
+    def settle(delivered: bool, error: Exception | None) -> None:
+        if answer.done():
+            return  # nobody waits any more
+        if error is None:
+            answer.set_result(delivered)
+        else:
+            answer.set_exception(error)
+
+    def run() -> None:
+        delivered, failed = False, None
+        try:
+            delivered = bool(send())
+        except Exception as error:
+            failed = error  # raised where it is waited for
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(settle, delivered, failed)
+
+    thread = threading.Thread(target=run, name="awry-apprise", daemon=True)
+    thread.start()
+    return answer, thread
 
 
 def _services(urls: tuple[str, ...]) -> list[Any]:
