@@ -183,6 +183,14 @@ def test_half_a_block_and_a_bomb_are_refused() -> None:
         decode(request_v1([GOOD] * 2), 1, max_samples=3)
 
 
+def test_very_many_symbols_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty symbol takes two bytes of a body and eight times as many of our memory: they are limited like samples."""
+    monkeypatch.setattr("awry.formats.remote_write.MAX_SYMBOLS", 10)
+    assert 0 == len(decode(b"\x22\x00" * 10, 2)[1].batch)
+    with pytest.raises(TooLarge, match="10 symbols"):
+        decode(b"\x22\x00" * 11, 2)
+
+
 def test_many_tiny_samples_are_all_read() -> None:
     """A sample of value 0 at time 0 takes two bytes."""
     table, got = decode(request_v1([({"__name__": "m"}, [(0, 0.0)] * 5000)]), 1)

@@ -26,6 +26,8 @@ MAX_BYTES = 32 * 1024 * 1024
 """Most decompressed bytes of a request, unless told otherwise."""
 MAX_SAMPLES = 1_000_000
 """Most samples of a request."""
+MAX_SYMBOLS = 4 * MAX_SAMPLES
+"""Most symbols of a 2.0 request: their places take 16 bytes each, and an empty symbol only two of the body."""
 _PROTO_V1, _PROTO_V2 = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
 _USUAL_SAMPLE_BYTES = 16
 """A sample rarely takes less; where many do, the body is walked again with more room."""
@@ -118,6 +120,8 @@ def decode_remote_write(
 def _symbols(data: NDArray[np.uint8], end: int) -> NDArray[np.int64]:
     places = np.empty((min(end // 2 + 1, 65_536), 2), np.int64)
     count, broken = wire.symbols(data, end, places)
+    if count > MAX_SYMBOLS:
+        raise TooLarge(f"cannot take more than {MAX_SYMBOLS} symbols in one request", hint="send smaller requests")
     if broken < 0 and count > len(places):
         places = np.empty((count, 2), np.int64)
         wire.symbols(data, end, places)

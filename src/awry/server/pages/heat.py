@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter as Tally
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,10 @@ class Lane:
 
 
 class Groups:
-    """Label value of each slot, learnt once per series and kept; for grouping lanes without parsing keys on every request."""
+    """Label value of each slot, learnt once per series and kept; for grouping lanes without parsing keys on every request.
+
+    Several requests may ask at once, each in a thread: one of them learns the new series, the others wait for it.
+    """
 
     def __init__(self, table: SeriesTable, by: str) -> None:
         self.by = by
@@ -45,12 +49,14 @@ class Groups:
         self._table = table
         self._codes: dict[str, int] = {}
         self._of_slot: list[int] = []
+        self._learning = threading.Lock()
 
     def codes(self, slots: int) -> NDArray[np.int32]:
         """Index into `names` for each slot below `slots`, -1 where the series has no such label."""
-        for key in self._table.keys[len(self._of_slot) : slots]:
-            self._of_slot.append(self._code(key))
-        return np.array(self._of_slot[:slots], np.int32)
+        with self._learning:
+            for key in self._table.keys[len(self._of_slot) : slots]:
+                self._of_slot.append(self._code(key))
+            return np.array(self._of_slot[:slots], np.int32)
 
     def _code(self, key: str) -> int:
         if self.by == "name":
