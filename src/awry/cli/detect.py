@@ -171,7 +171,7 @@ def _find(args: argparse.Namespace, table: Table, scored: Scored) -> tuple[Episo
     from awry.engine.threshold import rule_clear, rule_threshold
     from awry.library.episodes import find_episodes, intervals
 
-    rule = Rule(name="detect", threshold=args.threshold, budget=None if args.threshold is not None else args.budget or "1 per 30d")
+    rule = Rule(name="detect", threshold=args.threshold, budget=args.budget)
     every: NDArray[np.float64] = np.nan_to_num(intervals(table.batch, len(table.keys)), nan=60_000.0)
     seen = np.bincount(table.batch.slot, minlength=len(table.keys))
     ages = list(zip(every.tolist(), np.minimum(seen, GROWN).tolist(), strict=True))

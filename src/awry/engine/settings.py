@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass, field
 
 from awry.core.rule import Rule
+from awry.engine.threshold import DEFAULT_BUDGET
 
-DEFAULT_RULE = Rule(name="default", budget="1 per 30d", keep_for_ms=300_000, origin="default")
+DEFAULT_RULE = Rule(name="default", budget=DEFAULT_BUDGET, keep_for_ms=300_000, origin="default")
 """States a rate, not a number: at most one false episode per series in 30 days."""
 
 

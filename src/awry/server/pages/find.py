@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from awry.core.errors import InvalidSelector
 from awry.core.selector import parse_selector
 from awry.core.series_table import SeriesTable
+from awry.engine.snapshot import STATES
 from awry.server.pages import words
 
 if TYPE_CHECKING:
     from awry.engine.snapshot import Snapshot
-
-_STATES = ("warming", "watching", "silent", "parked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ def _hit(snapshot: Snapshot, table: SeriesTable, slot: int) -> Hit:
     if slot >= snapshot.series:
         return Hit(key, float("nan"), "warming", "no sample")
     value = words.num(float(snapshot.last_value[slot]), words.unit_of(key))
-    return Hit(key, float(snapshot.segment[slot]), _STATES[int(snapshot.state[slot])], value)
+    return Hit(key, float(snapshot.segment[slot]), STATES[int(snapshot.state[slot])], value)
 
 
 @dataclass(frozen=True, slots=True)

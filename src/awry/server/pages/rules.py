@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from awry.core.rule import SEVERITIES, Rule, Silence
 from awry.core.selector import parse_selector
+from awry.engine.threshold import DEFAULT_BUDGET
 from awry.server.durations import format_duration
 from awry.server.pages import words
 from awry.server.pages.render import page
@@ -53,7 +54,7 @@ def opens(rule: Rule) -> str:
     """When a rule opens, in words."""
     if rule.threshold is not None:
         return f"{words.rarity(rule.threshold)} (score {rule.threshold:g})"
-    return f"at most {rule.budget or '1 per 30d'}, per series"
+    return f"at most {rule.budget or DEFAULT_BUDGET}, per series"
 
 
 def holds(rule: Rule) -> str:

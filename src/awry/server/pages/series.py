@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from awry.core.errors import InvalidSelector
 from awry.core.incident import Incident
+from awry.engine.snapshot import STATES
 from awry.server.pages import words
 from awry.server.pages.find import Found, by_strangeness, find, strangest
 from awry.server.pages.render import not_found, page
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from awry.server.app import App
 
 RANGES = (("1h", "1 h"), ("6h", "6 h"), ("24h", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
-STATES = ("warming", "watching", "silent", "parked")
 LISTED = 50
 SUGGESTED = 7
 LATE = 5
