@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from awry.core.batch import Batch
+from awry.core.batch import Batch, Scored
 from awry.core.clock import ManualClock
 from awry.core.errors import InvalidInput, Overloaded, StoreUnavailable
 from awry.core.protocols import Store
@@ -23,9 +24,17 @@ from tests.engine.fakes import MemoryStore, StepJudge
 T0 = 1_760_000_000_000
 
 
-def make(store: Store, *, queue_samples: int = 1000, rules: tuple[Rule, ...] = (Rule(name="high", threshold=0.5),)) -> Engine:
+def make(
+    store: Store,
+    *,
+    queue_samples: int = 1000,
+    rules: tuple[Rule, ...] = (Rule(name="high", threshold=0.5),),
+    judge: StepJudge | None = None,
+) -> Engine:
     settings = EngineSettings(shards=2, queue_samples=queue_samples)
-    return Engine(judge=StepJudge(), store=store, table=SeriesTable(), clock=ManualClock(T0), settings=settings, rules=rules)
+    return Engine(
+        judge=judge or StepJudge(), store=store, table=SeriesTable(), clock=ManualClock(T0), settings=settings, rules=rules
+    )
 
 
 async def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -163,6 +172,40 @@ async def test_deleting_twice_does_not_forget_the_successor() -> None:
         await engine.command(DeleteSeries((0,)))
         await first
         assert (new, engine.table.find("a"), engine.table.intern("a")) == (1, 1, 1)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_an_engine_that_ended_says_so() -> None:
+    """A defect in the middle of the stream: samples are refused, and the picture does not go on looking quiet."""
+
+    class Defective(StepJudge):
+        def step(self, batch: Batch) -> Scored:
+            if len(batch):
+                raise ZeroDivisionError("a defect")
+            return super().step(batch)
+
+    async with make(MemoryStore(), judge=Defective()) as engine:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="a defect"):
+                await (await engine.put(rows(engine, "a", 1), source="test"))
+        assert "a defect" in engine.snapshot.store_error
+
+
+async def test_who_waits_for_room_when_the_engine_stops_is_told() -> None:
+    """Nobody is left waiting for room that will not come."""
+    store, release = MemoryStore(), threading.Event()
+    commit = store.commit
+    store.commit = lambda ticks: (release.wait(), commit(ticks))[1]  # type: ignore[method-assign]  # a disk that takes its time
+    engine = make(store, queue_samples=10, rules=())
+    async with engine:
+        await engine.put(rows(engine, "a", 10), source="test")
+        waiting = asyncio.create_task(engine.put(rows(engine, "b", 10), source="test"))
+        await asyncio.sleep(0)
+        leaving = asyncio.create_task(engine.__aexit__())
+        with pytest.raises(StoreUnavailable, match="not running"):
+            await asyncio.wait_for(waiting, 30)
+        release.set()
+        await leaving
 
 
 async def test_changes_reach_subscribers_after_commit() -> None:

@@ -95,6 +95,7 @@ class Engine:
             return
         self._closed = True
         self._intake.close()
+        self._room.set()
         await asyncio.to_thread(self._thread.join, STOP_SECONDS)
         await asyncio.to_thread(self._writer.stop, STOP_SECONDS)
         if self._pool is not None:
@@ -179,6 +180,8 @@ class Engine:
         return item.answer
 
     def _refuse_broken(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("cannot take samples: the engine is not running")
         error = self._broken or self._writer.error
         if error:
             raise StoreUnavailable(
@@ -220,6 +223,7 @@ class Engine:
             self._decide_until_closed()
         except BaseException as error:
             self._broken = f"the engine ended: {error!r}"
+            self._publisher.ended(self._broken)
             self._on_failed(self._broken)
             raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,10 @@ class Publisher:
     def publish(self, now: int, store_error: str) -> None:
         """Replace the snapshot."""
         self.snapshot = self._make(now, store_error)
+
+    def ended(self, cause: str) -> None:
+        """The engine decides nothing any more: the last picture stays, and says so, lest it pass for a quiet day."""
+        self.snapshot = replace(self.snapshot, store_error=cause)
 
     def _make(self, now: int, store_error: str) -> Snapshot:
         p, n = self._pipeline, self._pipeline.slots
