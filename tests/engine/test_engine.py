@@ -151,6 +151,20 @@ async def test_incidents_of_a_deleted_series_are_replayed(tmp_path: Path, monkey
     assert told == [(1, "opened", "i1", "a"), (2, "resolved", "i1", "a"), (3, "opened", "i2", "b"), (4, "resolved", "i2", "b")]
 
 
+async def test_numbers_in_the_store_are_not_given_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash, then a start with rules by which the replay opens nothing: later changes and incidents are numbered on."""
+    store = open_store(tmp_path)
+    monkeypatch.setattr(store, "save", lambda blocks: None)
+    async with make(store) as engine:
+        await (await engine.put(spike(engine, "a"), source="test"))
+    monkeypatch.setattr("awry.engine.pipeline.Pipeline.replay", lambda self, tick, marks: self.grow(1))
+    async with make(store) as engine:
+        await (await engine.put(spike(engine, "b"), source="test"))
+    told = [(c.number, c.incident.id) for c in store.changes()]
+    store.close()
+    assert told == [(1, "i1"), (2, "i1"), (3, "i2"), (4, "i2")]
+
+
 async def test_samples_before_a_deletion_are_judged_as_those_of_their_series() -> None:
     """What was taken in before the command keeps its series' name, however late it is decided: a replay sees it so."""
     store = MemoryStore()

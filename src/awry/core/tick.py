@@ -61,6 +61,10 @@ class Recovery:
     ticks: Iterator[Tick]
     last_seq: int
     positions: Mapping[str, bytes]
+    last_change: int = 0
+    """Number of the newest change stored; 0: none is."""
+    last_incident: int = 0
+    """The number in the id of the newest incident stored; 0: none is."""
 
 
 @dataclass(frozen=True, slots=True)

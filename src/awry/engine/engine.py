@@ -209,6 +209,7 @@ class Engine:
             self._pipeline.replay(tick, marks)
             self._now = max(self._now, tick.time)
         self._pipeline.seq = max(self._pipeline.seq, found.last_seq)
+        self._pipeline.incidents.number_after(found.last_incident, found.last_change)
         self._pipeline.use_keys(self.table.keys)
         self.positions = dict(found.positions)
         return keys

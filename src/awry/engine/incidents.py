@@ -49,6 +49,14 @@ class IncidentStage:
         self.next_incident = 1
         self.next_change = 1
 
+    def number_after(self, incident: int, change: int) -> None:
+        """Give no number again that the store has.
+
+        A replay counts the same only with the same code and settings: an upgrade after a crash may decide otherwise.
+        """
+        self.next_incident = max(self.next_incident, incident + 1)
+        self.next_change = max(self.next_change, change + 1)
+
     def apply(
         self, events: Sequence[Event], rules: Mapping[str, Rule], keys: Sequence[str], now: int
     ) -> tuple[list[Incident], list[Change]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from awry.core.errors import StoreCorrupt
 from awry.core.tick import Block, Recovery, Tick
 from awry.stores.blobs import unpack_arrays
 from awry.stores.connect import Database
 from awry.stores.pack import unpack_rows
-from awry.stores.schema import checkpoints, journal, positions, series
+from awry.stores.schema import changes, checkpoints, incidents, journal, positions, series
 from awry.stores.state import State, unpack_extra
 
 _PAGE = 128
@@ -26,7 +26,16 @@ def recover(database: Database, state: State) -> Recovery:
             ticks=_ticks(database, state.replayed_from),
             last_seq=state.last_seq,
             positions={name: bytes(value) for name, value in connection.execute(select(positions.c.source, positions.c.position))},
+            last_change=int(connection.execute(select(func.max(changes.c.number))).scalar() or 0),
+            last_incident=_last_incident(connection),
         )
+
+
+def _last_incident(connection: Connection) -> int:
+    """Ids are "i1", "i2"…: of the longest ones the last in order."""
+    c = incidents.c
+    newest = connection.execute(select(c.id).order_by(func.length(c.id).desc(), c.id.desc()).limit(1)).scalar() or ""
+    return int(newest[1:]) if newest[1:].isdecimal() else 0
 
 
 def _keys(connection: Connection, after: int) -> list[str]:
