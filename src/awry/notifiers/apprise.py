@@ -30,7 +30,7 @@ class Apprise:
     link: str = ""
     """Address of this server as people reach it; messages then link to the incident's page."""
     _services: list[Any] = field(default_factory=list, init=False, repr=False)
-    _sending: dict[int, threading.Thread] = field(default_factory=dict, init=False, repr=False)
+    _sent: dict[int, threading.Event] = field(default_factory=dict, init=False, repr=False)
     _done: tuple[int, set[int]] = field(default=(0, set()), init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,9 +59,9 @@ class Apprise:
         for index, service in enumerate(self._services):
             if index in done:
                 continue
-            if index in self._sending and self._sending[index].is_alive():
+            if index in self._sent and not self._sent[index].is_set():
                 raise Retry(f"cannot deliver to Apprise URL {index + 1}: it is still busy with the last message")
-            answer, self._sending[index] = _in_thread(partial(service.notify, body=words, title=heading, notify_type=kind))
+            answer, self._sent[index] = _in_thread(partial(service.notify, body=words, title=heading, notify_type=kind))
             try:
                 delivered = await asyncio.wait_for(answer, self.timeout_seconds)
             except TimeoutError as error:
@@ -71,14 +71,15 @@ class Apprise:
             done.add(index)
 
 
-def _in_thread(send: Callable[[], Any]) -> tuple[asyncio.Future[bool], threading.Thread]:
-    """Send in a thread of its own, which dies with the process.
+def _in_thread(send: Callable[[], Any]) -> tuple[asyncio.Future[bool], threading.Event]:
+    """Send in a thread of its own, which dies with the process; the event says that the service has answered.
 
     In the threads that all share, services that never answer would leave none for reading this machine, and the end of the
     process would wait for them.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bool] = loop.create_future()
+    answered = threading.Event()
 
     def settle(delivered: bool, error: Exception | None) -> None:
         if answer.done():
@@ -94,12 +95,12 @@ def _in_thread(send: Callable[[], Any]) -> tuple[asyncio.Future[bool], threading
             delivered = bool(send())
         except Exception as error:
             failed = error  # raised where it is waited for
+        answered.set()
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(settle, delivered, failed)
 
-    thread = threading.Thread(target=run, name="awry-apprise", daemon=True)
-    thread.start()
-    return answer, thread
+    threading.Thread(target=run, name="awry-apprise", daemon=True).start()
+    return answer, answered
 
 
 def _services(urls: tuple[str, ...]) -> list[Any]:
