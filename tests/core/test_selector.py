@@ -58,11 +58,17 @@ def test_selector(selector: str, means: bool) -> None:
     assert parse_selector(selector).matches_key('cpu.load{env="prod",host="w1"}') is means
 
 
-@pytest.mark.parametrize("text", ["{", '{x=~"("}', "{x}", '{x=="1"}', "a" * 5000])
+@pytest.mark.parametrize("text", ["{", '{x=~"("}', '{x=~"(?=a)b"}', '{x=~"(a)\\\\1"}', "{x}", '{x=="1"}', "a" * 5000])
 def test_refused_selector(text: str) -> None:
     """What does not parse is refused."""
     with pytest.raises(InvalidSelector):
         parse_selector(text)
+
+
+def test_expression_takes_linear_time() -> None:
+    """An expression that would keep a backtracking engine busy for centuries answers at once, with any letters."""
+    assert not parse_selector('{x=~"(a+)+b"}').matches("m", (("x", "a" * 4000),))
+    assert parse_selector('{x=~"(é|.)*\\n?c"}').matches("m", (("x", "éb\nc"),))
 
 
 def test_table_keeps_to_its_limits() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,12 +17,13 @@ MAX_SELECTOR_LENGTH = 4096
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One condition on a label (`__name__` is the name): op is one of = != =~ !~; regular expressions are anchored."""
+    """One condition on a label (`__name__` is the name): op is one of = != =~ !~; regular expressions are anchored (RE2)."""
 
     label: str
     op: str
     value: str
-    pattern: re.Pattern[str] | None
+    found: Callable[[str], bool] | None
+    """Whether the regular expression matches a whole value."""
 
     def holds(self, value: str) -> bool:
         """Whether a label value (empty when the label is absent) satisfies the condition."""
@@ -30,7 +32,7 @@ class Matcher:
                 return value == self.value
             case "!=":
                 return value != self.value
-        found = self.pattern is not None and self.pattern.fullmatch(value) is not None
+        found = self.found is not None and self.found(value)
         return found if self.op == "=~" else not found
 
 
@@ -70,8 +72,7 @@ def parse_selector(text: str) -> Selector:
     matchers: list[Matcher] = []
     if name and name != "*":
         if "*" in name:
-            pattern = ".*".join(re.escape(part) for part in name.split("*"))
-            matchers.append(Matcher("__name__", "=~", name, re.compile(pattern, re.DOTALL)))
+            matchers.append(Matcher("__name__", "=~", name, _expression(".*".join(re.escape(part) for part in name.split("*")))))
         else:
             matchers.append(Matcher("__name__", "=", name, None))
     if brace >= 0:
@@ -93,12 +94,33 @@ def _body(body: str, text: str) -> list[Matcher]:
                 hint='write conditions as label="x", label!="x", label=~"regex" or label!~"regex", separated by commas',
             )
         label, op, value = found[1], found[2], _ESCAPE.sub(r"\1", found[3])
-        pattern = None
-        if op in ("=~", "!~"):
-            try:
-                pattern = re.compile(value, re.DOTALL)
-            except re.error as error:
-                raise InvalidSelector(f"cannot read the regular expression {value[:120]!r}: {error}") from error
-        matchers.append(Matcher(label, op, value, pattern))
+        matchers.append(Matcher(label, op, value, _expression(value) if op in ("=~", "!~") else None))
         at = found.end()
     return matchers
+
+
+def _expression(text: str) -> Callable[[str], bool]:
+    """A regular expression over whole values, in RE2's dialect as in Prometheus: its time is linear, whatever people send.
+
+    Python's own engine takes exponential time on some expressions and stops every thread meanwhile.
+    """
+    import re2  # only those who use an expression wait for it
+
+    options = re2.Options()
+    options.log_errors = False
+    options.dot_nl = True
+    options.max_mem = 1 << 20
+    try:
+        pattern = re2.compile(text, options)
+    except re2.error as error:
+        cause = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+        raise InvalidSelector(
+            f"cannot read the regular expression {text[:120]!r}: {cause}",
+            hint="expressions are RE2's: no look-around, no back-references",
+        ) from error
+
+    @lru_cache(maxsize=4096)  # label values repeat
+    def found(value: str) -> bool:
+        return pattern.fullmatch(value) is not None
+
+    return found
