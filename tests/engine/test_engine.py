@@ -203,6 +203,7 @@ async def test_an_engine_that_ended_says_so() -> None:
             with pytest.raises(StoreUnavailable, match="a defect"):
                 await (await engine.put(rows(engine, "a", 1), source="test"))
         assert "a defect" in engine.snapshot.store_error
+        assert "a defect" in engine.ended
 
 
 async def test_who_waits_for_room_when_the_engine_stops_is_told() -> None:

@@ -14,10 +14,11 @@ from typing import Self
 import httpx
 import pytest
 
-from awry.core.batch import Batch
+from awry.core.batch import Batch, Scored
 from awry.core.errors import CannotListen, InvalidConfig, Retry, StoreInUse, StoreUnavailable
 from awry.core.series_table import SeriesTable
 from awry.core.tick import Rows
+from awry.detection.scorer import Scorer
 from awry.server.app import AppOptions, private_config
 from awry.server.run import running
 from awry.server.settings import EngineSection, ServerSection
@@ -216,3 +217,21 @@ def test_sigterm_commits_and_ends_with_status_0(tmp_path: Path) -> None:
             assert time.monotonic() - begun < 10
     with Served.start(tmp_path / "data") as served:
         assert [1.0] == served.get("/api/v1/samples", series="last.words").json()["value"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_defect_that_ends_the_engine_fails_the_probes(tmp_path: Path) -> None:
+    """After it, samples are refused and both probes say so: a supervisor restarts the process."""
+
+    class Defective(Scorer):
+        def step(self, batch: Batch) -> Scored:
+            if len(batch):
+                raise ZeroDivisionError("a defect")
+            return super().step(batch)
+
+    with Live(tmp_path, AppOptions(judge=Defective)) as live:
+        assert [200, 200] == [live.client.get(path).status_code for path in ("/healthz", "/readyz")]
+        body = {"samples": [{"series": "a", "time": live.app.clock.now_ms(), "value": 1.0}]}
+        assert 503 == live.client.post("/api/v1/samples", json=body).status_code
+        assert [503, 503] == [live.client.get(path).status_code for path in ("/healthz", "/readyz")]
+        assert "a defect" in live.client.get("/healthz").json()["error"]["message"]

@@ -76,6 +76,11 @@ class Engine:
         """The latest picture; a new object each time something is published."""
         return self._publisher.snapshot
 
+    @property
+    def ended(self) -> str:
+        """The defect that ended one of its threads, or "": only a restart helps then."""
+        return self._broken or (f"the writer ended: {self._writer.broken!r}" if self._writer.broken is not None else "")
+
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         for rule in self._rules:

@@ -194,7 +194,7 @@ def document(version: str) -> Json:
             "delete": _operation("deleteSilence", "Delete a silence.", _empty("Gone."), (404, 503), params=[_path("id")]),
         },
         "/api/v1/status": {"get": _operation("getStatus", "How the server is doing.", _ok("It.", "Status"))},
-        "/healthz": {"get": _operation("alive", "The process answers.", _ok("Yes.", "Word"))},
+        "/healthz": {"get": _operation("alive", "The process works.", _ok("Yes.", "Word"), (503,))},
         "/readyz": {"get": _operation("ready", "Samples can be taken.", _ok("Yes.", "Word"), (503,))},
     }
     return {

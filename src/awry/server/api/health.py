@@ -20,6 +20,9 @@ def routes(app: App) -> list[BaseRoute]:
     """The probes and /metrics."""
 
     async def alive(_: Request) -> Response:
+        """503 once a defect has ended the engine: whoever supervises the process should start it anew."""
+        if app.started and app.engine.ended:
+            return problem(503, "ended", f"cannot go on: {app.engine.ended}", "restart the server; nothing acknowledged is lost")
         return reply({"status": "ok"})
 
     async def ready(_: Request) -> Response:
