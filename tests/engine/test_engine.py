@@ -92,6 +92,16 @@ async def test_full_disk_is_told_and_recovers() -> None:
         assert receipt.accepted == 2
 
 
+async def test_stops_although_the_store_is_away() -> None:
+    """Leaving does not wait for ever for a store that cannot write; what it loses was never acknowledged."""
+    store = MemoryStore()
+    async with asyncio.timeout(60), make(store) as engine:
+        store.down.set()
+        with pytest.raises(StoreUnavailable):
+            await (await engine.put(rows(engine, "a", 2), source="test"))
+    assert store.ticks == [t for t in store.ticks if not len(t.batch)]
+
+
 async def test_bounded_queue() -> None:
     """Beyond the bound put_nowait refuses and put waits for room; nothing is lost."""
     store = MemoryStore()

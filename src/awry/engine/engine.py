@@ -41,7 +41,8 @@ log = logging.getLogger("awry.engine")
 TIMER_SECONDS = 1.0
 SUBSCRIBER_CHANGES = 10_000
 """A subscriber that is this far behind loses the oldest changes; it can read them from the archive."""
-STOP_SECONDS = 8.0
+STOP_SECONDS, AWAY_SECONDS = 7.0, 2.0
+"""How long leaving waits for the last commit and checkpoint; and when the store was away already, for it to come back."""
 
 
 class Engine:
@@ -101,8 +102,9 @@ class Engine:
         self._closed = True
         self._intake.close()
         self._room.set()
-        await asyncio.to_thread(self._thread.join, STOP_SECONDS)
-        await asyncio.to_thread(self._writer.stop, STOP_SECONDS)
+        until = time.monotonic() + (AWAY_SECONDS if self._writer.error else STOP_SECONDS)
+        await asyncio.to_thread(self._thread.join, until - time.monotonic())
+        await asyncio.to_thread(self._writer.stop, max(1.0, until - time.monotonic()))
         if self._pool is not None:
             self._pool.shutdown(wait=False)
         self._fail_all("the engine stopped")
