@@ -21,6 +21,7 @@ help: ## list the targets
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "cannot install: no Python 3.11 or newer found; install it, or say where it is: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "making a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): on Debian and Ubuntu run 'apt-get install python3-venv'" >&2; rm -rf $(VENV); exit 1; }
 
 # What running needs.
