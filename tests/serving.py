@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -63,17 +63,9 @@ class Served:
         return cls(data, process, log)
 
     @classmethod
-    def start(
-        cls,
-        data: Path,
-        *,
-        config: str = "",
-        arguments: Sequence[str] = (),
-        env: Mapping[str, str] | None = None,
-        program: Sequence[str] = ("-m", "awry.cli.main"),
-    ) -> Self:
-        """The same, returned once it is ready. Starting again on the same `data` is a restart."""
-        served = cls.spawn(data, config=config, arguments=arguments, env=env, program=program)
+    def start(cls, data: Path, **options: Any) -> Self:
+        """The same with the same options, returned once it is ready. Starting again on the same `data` is a restart."""
+        served = cls.spawn(data, **options)
         try:
             wait_for("the server's address", served._addressed, seconds=START_SECONDS)
             wait_for("the server's readiness", served._ready, seconds=START_SECONDS)

@@ -123,7 +123,7 @@ class Engine:
         Raises StoreUnavailable while the store cannot write: nothing was queued, send the same rows again later. When the
         store fails after they were queued, the future raises StoreUnavailable: they are written as soon as it works again.
         """
-        while self._uncommitted and self._uncommitted + len(batch) > self.settings.queue_samples:
+        while self._full(len(batch)):
             self._refuse_broken()
             self._room.clear()
             await self._room.wait()
@@ -140,7 +140,7 @@ class Engine:
     ) -> asyncio.Future[Receipt]:
         """As `put`, but raises Overloaded when there is no room."""
         self._refuse_broken()
-        if self._uncommitted and self._uncommitted + len(batch) > self.settings.queue_samples:
+        if self._full(len(batch)):
             raise Overloaded(
                 f"cannot take {len(batch)} samples: {self._uncommitted} wait to be committed",
                 after_seconds=1,
@@ -185,6 +185,10 @@ class Engine:
         self._uncommitted += len(item.batch)
         self._intake.add(item)
         return item.answer
+
+    def _full(self, samples: int) -> bool:
+        """Whether so many more have to wait; a batch over the whole limit is taken alone."""
+        return self._uncommitted > 0 and self._uncommitted + samples > self.settings.queue_samples
 
     def _refuse_broken(self) -> None:
         if self._closed:

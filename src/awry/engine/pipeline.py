@@ -15,6 +15,7 @@ from awry.core.batch import Batch, Scored
 from awry.core.incident import Change, Incident
 from awry.core.protocols import Judge
 from awry.core.tick import Block, Tick
+from awry.detection.calibration import score_of
 from awry.engine import blocks
 from awry.engine.arrivals import Arrivals
 from awry.engine.commands import (
@@ -31,7 +32,6 @@ from awry.engine.heat import Heat
 from awry.engine.incidents import IncidentStage
 from awry.engine.rules import Event, RuleStage
 from awry.engine.settings import EngineSettings
-from awry.engine.threshold import score_of
 
 TIMERS = b'{"kind":"Timers"}'
 """The journal's mark of a tick at which time alone changed something."""
@@ -89,7 +89,8 @@ class Pipeline:
             batch = batch.take(reason == 0)
         scored = self._score(batch)
         self.seq += 1
-        incidents, changes = self._decide(self.seq, now, batch, scored, commands)
+        self._keep(now, batch, scored)
+        incidents, changes = self._judge(now, batch, scored, commands)
         deleted = tuple(slot for c in commands if isinstance(c, DeleteSeries) for slot in c.slots)
         tick = Tick(
             seq=self.seq, time=now, batch=batch, scored=scored, series=fresh,
@@ -116,10 +117,8 @@ class Pipeline:
         behind = marks.behind(tick.batch.slot, tick.seq)
         if behind.any():
             rows = tick.batch.take(behind)
-            self.dirty.touch(rows.slot)
-            self._remember(rows, self._score(rows))
-            self.heat.advance(tick.time)
-            self.heat.update(rows, tick.scored.take(behind))
+            self._score(rows)  # for the state it leaves; what was thought of the samples is stored
+            self._keep(tick.time, rows, tick.scored.take(behind))
         if marks.stages < tick.seq:
             self.arrivals.admit(tick.batch, tick.time, 1 << 62)
             if tick.commands == (TIMERS,):
@@ -155,15 +154,6 @@ class Pipeline:
         """Take over checkpoint blocks; what they lack is replayed."""
         return blocks.restore(self, saved)
 
-    def _decide(
-        self, seq: int, now: int, batch: Batch, scored: Scored, commands: Sequence[Command]
-    ) -> tuple[list[Incident], list[Change]]:
-        self._remember(batch, scored)
-        self.dirty.touch(batch.slot)
-        self.heat.advance(now)
-        self.heat.update(batch, scored)
-        return self._judge(now, batch, scored, commands)
-
     def _judge(self, now: int, batch: Batch, scored: Scored, commands: Sequence[Command]) -> tuple[list[Incident], list[Change]]:
         events = [e for c in commands for e in self._obey(c, now)]
         columns = self.arrivals.columns
@@ -179,7 +169,7 @@ class Pipeline:
         for slot in stopped.tolist():
             if self._keys[slot]:
                 # The chance of a gap longer than all n before it is at most 1 / (n + 1).
-                score = round(score_of(1 / (1 + float(columns["count"][slot]))), 4)
+                score = score_of(1 / (1 + float(columns["count"][slot])))
                 since = int(columns["last_time"][slot] + columns["interval"][slot])
                 events += self.rules.stop(slot, since, score, self._keys)
         held = len(self.rules.held)
@@ -221,8 +211,11 @@ class Pipeline:
         back[np.concatenate(rows)] = np.arange(len(batch))
         return scored.take(back)
 
-    def _remember(self, batch: Batch, scored: Scored) -> None:
-        """Keep the latest judgement of each series; of several rows of one series the last observed one stays."""
+    def _keep(self, now: int, batch: Batch, scored: Scored) -> None:
+        """What a judged batch leaves per series: changed blocks, heat, and the latest judgement of an observed sample."""
+        self.dirty.touch(batch.slot)
+        self.heat.advance(now)
+        self.heat.update(batch, scored)
         seen = ~np.isnan(batch.value)
         for kept, column in zip(_columns(self.latest), _columns(scored), strict=True):
             kept[batch.slot[seen]] = column[seen]
