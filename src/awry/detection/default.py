@@ -276,6 +276,8 @@ class DefaultDetector:
     WSD (best event F1) records .45, shape .63, this .60."""
     fades: tuple[float, ...] = (FADE, FADE, FADE, 0.8)
     """What each head's segment keeps of itself: a value beyond all others is over sooner than an odd shape."""
+    prior: str = "default"
+    """Name of the pooled curves that calibrate it."""
     _f: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, FLOATS), np.float32), repr=False)
     _u: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, AGES), np.uint16), repr=False)
     _b: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, BYTES), np.uint8), repr=False)
@@ -316,3 +318,13 @@ class DefaultDetector:
         self.grow(stop)
         for name in "fubcd":
             getattr(self, "_" + name)[start:stop] = state[name]
+
+
+def records() -> DefaultDetector:
+    """The default detector with `raw` from the record head alone: best for small faults, and on NAB."""
+    return DefaultDetector(mix=(0.0, 1.0, 0.0, 0.0))
+
+
+def shape() -> DefaultDetector:
+    """The default detector with `raw` from the shape head alone: best on labelled operational series."""
+    return DefaultDetector(mix=(1.0, 0.0, 0.0, 0.0))

@@ -32,7 +32,11 @@ SEGMENT = 23
 LEVEL, OFFSET = 24, 25
 ERR_LAST, ERR_LEVEL, ERR_DAY = 26, 27, 28
 BAND_LOW, BAND_HIGH, BAND_SCALE = 29, 30, 31
-PCA = 32
+HIGH, LOW = 32, 33
+"""Largest and smallest value seen; glitches are forgotten slowly."""
+SCALARS = 40
+"""What lies below is shared by every detector that uses these kernels; the rest is the default detector's."""
+PCA = SCALARS
 """Three components of 16 weights, then their three variances."""
 PCA_LAGS, PCA_PARTS = 16, 3
 PCA_VAR = PCA + PCA_PARTS * PCA_LAGS
@@ -52,9 +56,7 @@ WINDOW, LAGS = 8, 320
 """Length of a shape, and how far back it is looked for, in samples."""
 RING_KEEP = LAGS + WINDOW
 RING_SIZE = RING_KEEP + 64
-HIGH, LOW = RING + RING_SIZE, RING + RING_SIZE + 1
-"""Largest and smallest value seen; glitches are forgotten slowly."""
-FLOATS = LOW + 1
+FLOATS = RING + RING_SIZE
 
 # u: block number at which each remembered extreme was seen, [rank][stream]
 AGES = RANKS * STREAMS

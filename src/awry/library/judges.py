@@ -1,4 +1,4 @@
-"""Detectors by the names that users write, and scoring of whole tables with them on all cores; for the library and the benches."""
+"""Scoring of whole tables on all cores; for the library and the benches."""
 
 from __future__ import annotations
 
@@ -10,37 +10,23 @@ from threading import Lock
 import numpy as np
 
 from awry.core.batch import Batch, Scored
-from awry.core.errors import InvalidInput
 from awry.core.protocols import Judge
+from awry.detection.catalogue import make_detector, make_judge
 
-DETECTORS = ("default", "records")
-"""Names that `make_judge` knows: all heads, or the same with `raw` from the record head alone."""
-RECORDS_MIX = (0.0, 1.0, 0.0, 0.0)
-"""Weights of the heads shape, records, heartbeat and beyond in `raw`."""
 CHUNK_ROWS = 100_000
 """Rows scored in one call: small enough for progress and memory, large enough for speed."""
 GROUP_SERIES = 2048
 """Series whose states live at once in one thread; the rest wait, so that a million series need no gigabytes."""
 
+__all__ = ["Progress", "make_judge", "parts", "score_table"]
+
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all) now and then, from any thread, one at a time."""
 
 
-def make_judge(detector: str = "default") -> Judge:
-    """A fresh detector with its calibration. Raises InvalidInput for an unknown name."""
-    if detector not in DETECTORS:
-        raise InvalidInput(f"cannot find the detector {detector!r}", hint=f"there are: {', '.join(DETECTORS)}")
-    from awry.detection.default import DefaultDetector
-    from awry.detection.scorer import Scorer
-
-    return Scorer(DefaultDetector(mix=RECORDS_MIX)) if detector == "records" else Scorer(DefaultDetector())
-
-
-def parts() -> tuple[str, ...]:
+def parts(detector: str = "default") -> tuple[str, ...]:
     """Names of the components that `Scored.part` points into."""
-    from awry.detection.default import DefaultDetector
-
-    return DefaultDetector().parts
+    return make_detector(detector).parts
 
 
 def score_table(
