@@ -48,10 +48,16 @@ class Published:
 
 def read_corpus(folder: Path) -> list[NabFile]:
     """All files that have labels (an empty list of windows counts), in order of name. Raises InvalidInput."""
+    labels = read_labels(folder)
+    return [read_file(folder, name, labels[name]) for name in sorted(labels)]
+
+
+def read_labels(folder: Path) -> dict[str, list[list[str]]]:
+    """The labelled windows by file, each as its first and last instant. Raises InvalidInput."""
     labels = _json(folder / "labels" / "combined_windows.json")
     if not isinstance(labels, dict) or not labels:
         raise InvalidInput(f"cannot read {folder / 'labels' / 'combined_windows.json'}: no file is labelled in it", hint=_HINT)
-    return [_file(folder, name, labels[name]) for name in sorted(labels)]
+    return labels
 
 
 def read_published(folder: Path) -> Iterator[Published]:
@@ -73,7 +79,8 @@ def _json(path: Path) -> Any:
         raise InvalidInput(f"cannot read {path}: {error}", hint=_HINT) from error
 
 
-def _file(folder: Path, name: str, spans: list[list[str]]) -> NabFile:
+def read_file(folder: Path, name: str, spans: list[list[str]]) -> NabFile:
+    """One file of the corpus with its labelled windows. Raises InvalidInput."""
     path = folder / "data" / name
     try:
         with path.open(encoding="utf-8", newline="") as stream:
