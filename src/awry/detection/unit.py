@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import ANCHOR, COUNTERS, FLOATS, LAST, LEAST, MU, ODD, UNIT, VAR, N, kernel
+from awry.detection.state import ANCHOR, LAST, LEAST, MU, ODD, UNIT, VAR, N, kernel
 
 RANGE = 2.0**40
 """Furthest distance from the anchor, in units."""
@@ -28,13 +28,13 @@ KNOWN = 2
 @kernel
 def forget(f: NDArray[np.float32], u: NDArray[np.uint16], b: NDArray[np.uint8], c: NDArray[np.int32]) -> None:
     """Make a series' rows those of a series never seen."""
-    for i in range(FLOATS):
+    for i in range(f.shape[0]):
         f[i] = np.float32(0.0)
     for i in range(u.shape[0]):
         u[i] = 0
     for i in range(b.shape[0]):
         b[i] = 0
-    for i in range(COUNTERS):
+    for i in range(c.shape[0]):
         c[i] = 0
 
 
