@@ -13,6 +13,7 @@ speed from then on, so that after about 240 + 3 x 24 samples it is what the dete
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
 from awry.detection.beyond import beyond
+from awry.detection.calendar import Calendar
 from awry.detection.calibration import FADE
 from awry.detection.expected import band, forecast, learn_expected
 from awry.detection.heartbeat import heartbeat
@@ -153,7 +155,7 @@ def judge(
     time: int, raw: float, z: NDArray[np.float32], distance: NDArray[np.float32], h: NDArray[np.float32],
     out: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Judge one finite sample, then learn it.
+    """Judge one finite sample, then learn it. time: ms since 1970 in local time, holidays moved to the week's rest day.
 
     out: shape, records, heartbeat, expected, low, high, part, beyond. z, distance, h: scratch.
     """
@@ -266,7 +268,7 @@ def step_rows(
 
 @dataclass
 class DefaultDetector:
-    """Heads shape, records, heartbeat and beyond from one state of about 5.1 KB per series; times are read as UTC."""
+    """Heads shape, records, heartbeat and beyond from one state of about 5.1 KB per series; hours and weekdays by `calendar`."""
 
     heads: tuple[str, ...] = ("shape", "records", "heartbeat", "beyond")
     parts: tuple[str, ...] = ("none", "shape", "day", "pca", "records", "start", "heartbeat")
@@ -278,6 +280,11 @@ class DefaultDetector:
     """What each head's segment keeps of itself: a value beyond all others is over sooner than an odd shape."""
     prior: str = "default"
     """Name of the pooled curves that calibrate it."""
+    calendar: Calendar | None = field(default=None, repr=False)
+    """Time zones and holidays; None: UTC, no holidays."""
+    zone_of: Callable[[int], int] | None = field(default=None, repr=False)
+    """Slot -> entry of the calendar, asked once, at a slot's first sample; not dumped, so a restart asks anew. None: entry 0."""
+    _zone: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8), repr=False)
     _f: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, FLOATS), np.float32), repr=False)
     _u: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, AGES), np.uint16), repr=False)
     _b: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, BYTES), np.uint8), repr=False)
@@ -288,7 +295,7 @@ class DefaultDetector:
     def grow(self, slots: int) -> None:
         """Have state for at least this many slots; no other call runs meanwhile."""
         self._slots = max(self._slots, slots)
-        for name in ("_f", "_u", "_b", "_c", "_d"):
+        for name in ("_f", "_u", "_b", "_c", "_d", "_zone"):
             setattr(self, name, grown(getattr(self, name), slots))
 
     def step(self, batch: Batch) -> Raw:
@@ -301,8 +308,9 @@ class DefaultDetector:
             np.empty(n, np.float32),
             np.empty(n, np.uint8),
         )
+        time = batch.time if self.calendar is None else self.calendar.times(self._zone, batch, self.zone_of)
         step_rows(
-            self._f, self._u, self._b, self._c, self._d, batch.slot, batch.time, batch.value,
+            self._f, self._u, self._b, self._c, self._d, batch.slot, time, batch.value,
             raw.strength, raw.expected, raw.low, raw.high, raw.part,
         )  # fmt: skip
         return raw
