@@ -1,4 +1,4 @@
-"""How long the default detector with calibration takes per sample, beside the simplest kernel on the same machine.
+"""How long the default detector and its lean profile take per sample, beside the simplest kernel on the same machine.
 
     python -m benchmarks.detector_speed [--series 10000] [--ticks 200] [--json]
 
@@ -18,6 +18,7 @@ from awry.core.batch import Batch
 from awry.core.protocols import Detector
 from awry.detection.default import DefaultDetector
 from awry.detection.ewma import Ewma
+from awry.detection.lean import LeanDetector
 from awry.detection.scorer import Scorer
 from benchmarks.machine import machine
 
@@ -43,12 +44,14 @@ def main() -> None:
     parser.add_argument("--ticks", type=int, default=200)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    scorer = Scorer()
+    scorer, lean = Scorer(), Scorer(LeanDetector(), name="lean")
     figures = {
         "ewma_us": median_us(Ewma(), args.series, args.ticks),
         "default_us": median_us(DefaultDetector(), args.series, args.ticks),
         "scorer_us": median_us(scorer, args.series, args.ticks),
         "bytes_per_series": float(sum(array.nbytes for array in scorer.dump(0, 1).values())),
+        "lean_scorer_us": median_us(lean, args.series, args.ticks),
+        "lean_bytes_per_series": float(sum(array.nbytes for array in lean.dump(0, 1).values())),
     }
     figures["scorer_to_ewma"] = figures["scorer_us"] / figures["ewma_us"]
     if args.json:
