@@ -30,11 +30,16 @@ PCA_SCALE = 16
 BEAT_LOW, BEAT_SCALE, BEAT_PEAK, BEAT_GAP, BEAT_TOP, FLAT_MAX = 17, 18, 19, 20, 21, 22
 SEGMENT = 23
 LEVEL, OFFSET = 24, 25
-ERR_LAST, ERR_LEVEL, ERR_DAY = 26, 27, 28
+ERR_LAST, ERR_MIX = 26, 27
+TO_LEVEL = 28
 BAND_LOW, BAND_HIGH, BAND_SCALE = 29, 30, 31
 HIGH, LOW = 32, 33
 """Largest and smallest value seen; glitches are forgotten slowly."""
-SCALARS = 40
+TO_TREND, TO_DAY, TREND, SLOPE, BAND_NOW = 34, 35, 36, 37, 38
+"""Of the expected value: shares of its mixture, level and slope of its trend, mean error over 5 samples."""
+CEILING, CEILING_HITS, FLOOR, FLOOR_HITS = 39, 40, 41, 42
+"""Extremes of the values, and how often each was reached from within since it was passed last."""
+SCALARS = 56
 """What lies below is shared by every detector that uses these kernels; the rest is the default detector's."""
 PCA = SCALARS
 """Three components of 16 weights, then their three variances."""
