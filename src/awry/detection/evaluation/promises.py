@@ -1,0 +1,172 @@
+"""Does the score keep its promise: alert episodes promised by a p, against those that a rule opens where nothing is labelled.
+
+An episode opens as a rule's does: when the score reaches -log10(p) / 10; it holds while the segment is at most .1 below. Rows that
+people labelled, and the 100 after each, are left out. Rows count from the first that has a score: the first 500 apart, as
+the start of a series, and the rest, which is what the promise is about.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from awry.core.batch import Batch, Floats, Times, Values
+from awry.core.protocols import Judge
+from awry.detection.catalogue import make_judge
+from awry.detection.evaluation.labelled import read_sets
+from awry.detection.evaluation.synthetic import synthetic
+from awry.detection.state import kernel
+
+PROMISES = (1e-3, 1e-4, 1e-5)
+START = 500
+"""Rows with a score that are a series' start."""
+AFTER = 100
+"""Rows left out after a labelled one."""
+CLEAR_BELOW = 0.1
+ROUNDED = 5e-5
+"""Scores are multiples of 0.0001."""
+FACTOR = 3.0
+EXPECTED = 3.0
+"""A series of which fewer episodes than that are expected says nothing of itself."""
+
+Series = tuple[Times, Values, NDArray[np.bool_]]
+"""Times, values and labels of one series."""
+
+
+@kernel
+def count_openings(
+    score: Floats, segment: Floats, counted: NDArray[np.bool_], limits: NDArray[np.float64], start: int, out: NDArray[np.int64]
+) -> None:
+    """Add to out (limits, 2) the openings at counted rows, and to its last row the counted rows: the start's, and the others'."""
+    for k in range(limits.shape[0] + 1):
+        on, seen = False, 0
+        for i in range(score.shape[0]):
+            if math.isnan(score[i]):
+                continue
+            seen += 1
+            where = 0 if seen <= start else 1
+            if k == limits.shape[0]:
+                out[k, where] += counted[i]
+                continue
+            if on and segment[i] < limits[k] - CLEAR_BELOW:
+                on = False
+            if not on and score[i] >= limits[k]:
+                on = True
+                out[k, where] += counted[i]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One promise on one family: episodes over those promised, with what chance alone would do to it."""
+
+    p: float
+    promised: float
+    """Episodes that the promise allows in all rows after the start."""
+    seen: int
+    ratio: float
+    low: float
+    high: float
+    """Poisson interval of 95 % about the ratio; episodes that come in clusters widen it."""
+    first_500: float
+    """The ratio in the start, NaN where the promise allows none worth counting there (under one episode)."""
+    series: int
+    """Series that promise three episodes and more."""
+    within: float
+    """Share of those that keep the promise within a factor 3; NaN without any."""
+    within_at_best: float
+    """The same share for a score that is exact, of which each count is a Poisson number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One family or set."""
+
+    name: str
+    series: int
+    rows: int
+    kept: tuple[Kept, ...]
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """95 % interval of a Poisson mean of which `count` was seen, by Byar's formula (Breslow & Day 1987, section 2.3)."""
+    low = count * (1 - 1 / (9 * count) - 1.96 / (3 * math.sqrt(count))) ** 3 if count else 0.0
+    above = count + 1
+    return low, above * (1 - 1 / (9 * above) + 1.96 / (3 * math.sqrt(above))) ** 3
+
+
+def chance_within(mean: float, factor: float = FACTOR) -> float:
+    """Probability that a Poisson number of this mean lies within a factor of it."""
+    counts = range(math.ceil(mean / factor - 1e-9), math.floor(mean * factor + 1e-9) + 1)
+    return float(sum(math.exp(-mean + k * math.log(mean) - math.lgamma(k + 1)) for k in counts))
+
+
+def counts_of(judge: Judge, series: Series) -> NDArray[np.int64]:
+    """Openings per promise and, in the last row, rows, of one series in slot 0 of a fresh judge: (promises + 1, 2)."""
+    time, value, truth = series
+    judge.grow(1)
+    scored = judge.step(Batch.of(np.zeros(len(value), np.int32), time, value))
+    near = np.convolve(truth, np.ones(AFTER + 1), "full")[: len(truth)] > 0.5
+    out = np.zeros((len(PROMISES) + 1, 2), np.int64)
+    limits = np.array([-math.log10(p) / 10 - ROUNDED for p in PROMISES])
+    count_openings(scored.score, scored.segment, ~near, limits, START, out)
+    return out
+
+
+def promise_of(name: str, counts: Sequence[NDArray[np.int64]]) -> Promise:
+    """Promised against realised, of all series of a family."""
+    table = np.stack(counts)
+    openings, rows = table[:, :-1], table[:, -1]
+    kept = []
+    for k, p in enumerate(PROMISES):
+        promised, seen = float(rows[:, 1].sum() * p), int(openings[:, k, 1].sum())
+        low, high = poisson_interval(seen)
+        early = float(rows[:, 0].sum() * p)
+        own = rows[:, 1] * p
+        told = own >= EXPECTED
+        ratios = openings[told, k, 1] / own[told]
+        within = (ratios >= 1 / FACTOR) & (ratios <= FACTOR)
+        kept.append(
+            Kept(
+                p=p,
+                promised=promised,
+                seen=seen,
+                ratio=seen / promised if promised else math.nan,
+                low=low / promised if promised else math.nan,
+                high=high / promised if promised else math.nan,
+                first_500=float(openings[:, k, 0].sum()) / early if early >= 1 else math.nan,
+                series=int(told.sum()),
+                within=float(within.mean()) if told.any() else math.nan,
+                within_at_best=float(np.mean([chance_within(m) for m in own[told].tolist()])) if told.any() else math.nan,
+            )
+        )
+    return Promise(name, len(table), int(rows.sum()), tuple(kept))
+
+
+def measure(name: str, series: Iterable[Series], detector: str = "default") -> Promise:
+    """Run every series through a fresh judge of this detector."""
+    return promise_of(name, [counts_of(make_judge(detector), one) for one in series])
+
+
+def family(name: str, rows: int = 40_000, count: int = 20) -> Iterator[Series]:
+    """Seeded series of a synthetic family, nothing labelled."""
+    for time, value in synthetic(name, rows, count):
+        yield time, value, np.zeros(rows, np.bool_)
+
+
+def columns_of_set(data: Path, name: str, most: int) -> Iterator[Series]:
+    """At most so many series of a labelled set, evenly over all of its files and columns."""
+    files = [file.load() for file in read_sets(data, [name])[name]]
+    share = min(1.0, most / sum(file.value.shape[1] for file in files))
+    at = 0.0
+    for file in files:
+        fit = file.fit_rows
+        for column in range(file.value.shape[1]):
+            at += share
+            if at >= 1 - 1e-9:
+                at -= 1
+                yield file.time[fit], np.ascontiguousarray(file.value[fit, column]), file.truth[fit]
