@@ -27,7 +27,7 @@ def ms(moment: datetime) -> int:
 
 def times(entry: tuple[str, str], *moments: int) -> list[int]:
     """Profile times of moments (Unix ms)."""
-    found = Calendar.of([entry]).times(np.zeros(1, np.uint8), Batch.of([0] * len(moments), list(moments), [0.0] * len(moments)))
+    found = Calendar.of([entry]).times(np.zeros(1, np.uint16), Batch.of([0] * len(moments), list(moments), [0.0] * len(moments)))
     return [int(t) for t in found]
 
 
@@ -89,9 +89,9 @@ def test_series_have_their_own_entry_and_are_asked_for_it_once() -> None:
 
     rng = np.random.default_rng(5)
     batch = Batch.of(rng.integers(0, 9, 500), np.sort(rng.integers(0, 4 * 10**12, 500)), np.zeros(500))
-    entry = np.zeros(9, np.uint8)
+    entry = np.zeros(9, np.uint16)
     cuts: list[Times] = [calendar.times(entry, batch.take(slice(a, a + 50)), zone_of) for a in range(0, 500, 50)]
-    whole = calendar.times(np.zeros(9, np.uint8), batch, lambda slot: slot % 3)
+    whole = calendar.times(np.zeros(9, np.uint16), batch, lambda slot: slot % 3)
     assert sorted(set(batch.slot.tolist())) == sorted(asked)
     assert whole.tolist() == np.concatenate(cuts).tolist()
     for k, pair in enumerate(calendar.entries):
@@ -116,12 +116,12 @@ def test_names_nobody_knows_are_refused_with_what_to_write(entry: tuple[str, str
     assert hint in caught.value.hint
 
 
-def test_a_calendar_has_room_for_255_pairs_and_says_so() -> None:
-    """The index of an entry fits a byte."""
+def test_a_calendar_has_limited_room_and_says_so() -> None:
+    """The index of an entry fits two bytes; equal pairs take one."""
     countries = [("UTC", name) for name in ("", "DE", "FR")]
     assert 3 == len(Calendar.of(countries * 100).entries)
     with pytest.raises(InvalidInput, match=f"the most is {MOST}"):
-        Calendar.of([(str(k), "") for k in range(256)])
+        Calendar.of([(str(k), "") for k in range(MOST + 1)])
     with pytest.raises(InvalidInput, match="cannot find"):
         Calendar.of(countries).index("UTC", "JP")
 

@@ -91,7 +91,7 @@ def test_a_change_of_the_clocks_does_not_shift_the_profile(zone: str) -> None:
         means = profile(learned(batch.take(slice(0, after)), calendar), at.DAY, 96)
         for week, start in (("before", after - 6 * DAY_ROWS), ("after", after + DAY_ROWS)):
             rows = batch.take(slice(start, start + 5 * DAY_ROWS))
-            times = rows.time if calendar is None else calendar.times(np.zeros(1, np.uint8), rows)
+            times = rows.time if calendar is None else calendar.times(np.zeros(1, np.uint16), rows)
             error[name, week] = float(np.abs(rows.value - means[times // 900_000 % 96]).mean())
     assert error["local", "after"] < 1.1 * error["local", "before"]
     assert error["UTC", "after"] > 2 * error["local", "after"]

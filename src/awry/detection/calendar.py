@@ -28,8 +28,8 @@ from awry.detection.state import kernel
 FIRST_YEAR, LAST_YEAR = 1970, 2099
 DAY_MS = 86_400_000
 DAYS = (date(LAST_YEAR, 12, 31) - date(1970, 1, 1)).days + 1
-MOST = 255
-"""Entries of one calendar: their index plus one fits a byte."""
+MOST = 65_535
+"""Entries of one calendar: their index plus one fits two bytes."""
 _PROBE = timedelta(days=6)
 """No zone has changed its offset twice within less since 1970 (six days and 23 hours was the least, in Brazil in October 2000)."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,34 +50,35 @@ def offset_row(begins: NDArray[np.int64], low: int, high: int, time: int) -> int
 @kernel
 def profile_rows(
     begins: NDArray[np.int64], offsets: NDArray[np.int64], first: NDArray[np.int64], free: NDArray[np.uint8],
-    free_row: NDArray[np.int64], rest: NDArray[np.int64], entry: NDArray[np.uint8], slot: NDArray[np.int32],
-    time: NDArray[np.int64], out: NDArray[np.int64],
+    rest: NDArray[np.int64], zone_row: NDArray[np.int64], free_row: NDArray[np.int64], entry: NDArray[np.uint16],
+    slot: NDArray[np.int32], time: NDArray[np.int64], out: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Profile time (ms) of each row's time (UTC ms) into out (n,).
 
-    Entry e owns begins and offsets [first[e], first[e + 1]), holidays free[free_row[e]] by days since 1970, and the weekday
-    rest[e] (0: Sunday) that its holidays count as. entry: per slot, one more than its entry's index.
+    entry: per slot, one more than its entry's index e. Zone z = zone_row[e] owns begins and offsets [first[z], first[z + 1]).
+    Holidays are free[free_row[e]] by days since 1970, and count as the weekday rest[free_row[e]] (0: Sunday).
     """
     last = np.full(first.shape[0] - 1, -1, np.int64)
     for i in range(slot.shape[0]):
         e = np.int64(entry[slot[i]]) - 1
+        z, holidays = zone_row[e], free_row[e]
         t = time[i]
-        row, end = last[e], first[e + 1]
-        if row < 0 or (t < begins[row] and row > first[e]) or (row + 1 < end and t >= begins[row + 1]):
-            row = last[e] = offset_row(begins, first[e], end, t)
+        row, end = last[z], first[z + 1]
+        if row < 0 or (t < begins[row] and row > first[z]) or (row + 1 < end and t >= begins[row + 1]):
+            row = last[z] = offset_row(begins, first[z], end, t)
         local = t + offsets[row]
         day = local // DAY_MS
-        if free_row[e] > 0 and 0 <= day < free.shape[1] and free[free_row[e], day]:
-            local -= (day + 4 - rest[e]) % 7 * DAY_MS
+        if holidays > 0 and 0 <= day < free.shape[1] and free[holidays, day]:
+            local -= (day + 4 - rest[holidays]) % 7 * DAY_MS
         out[i] = local
 
 
 @dataclass(frozen=True, eq=False)
 class Calendar:
-    """Time zone and holidays of up to 255 kinds of series (*entries*), compiled; immutable, shared by threads.
+    """Time zone and holidays of up to 65,535 kinds of series (*entries*), compiled; immutable, shared by threads.
 
-    begins, offsets: int64 (transitions,), ms. first: int64 (entries + 1,). free: uint8 (sets, DAYS), the first set empty.
-    free_row, rest: int64 (entries,).
+    begins, offsets: int64 (transitions,), ms. first: int64 (zones + 1,). free: uint8 (sets, DAYS), the first set empty.
+    rest: int64 (sets,). zone_row, free_row: int64 (entries,).
     """
 
     entries: tuple[tuple[str, str], ...]
@@ -86,8 +87,9 @@ class Calendar:
     offsets: NDArray[np.int64]
     first: NDArray[np.int64]
     free: NDArray[np.uint8]
-    free_row: NDArray[np.int64]
     rest: NDArray[np.int64]
+    zone_row: NDArray[np.int64]
+    free_row: NDArray[np.int64]
 
     @staticmethod
     def of(entries: Sequence[tuple[str, str]]) -> Calendar:
@@ -98,17 +100,17 @@ class Calendar:
         unique = tuple(dict.fromkeys(entries)) or (("UTC", ""),)
         if len(unique) > MOST:
             raise InvalidInput(f"cannot keep {len(unique)} pairs of time zone and holidays: the most is {MOST}")
-        zones = [zone_table(zone) for zone, _ in unique]
-        sets = list(dict.fromkeys(["", *(name for _, name in unique)]))
-        days = [holiday_table(name) for name in sets]
+        zones, sets = list(dict.fromkeys(z for z, _ in unique)), list(dict.fromkeys(["", *(name for _, name in unique)]))
+        tables, days = [zone_table(zone) for zone in zones], [holiday_table(name) for name in sets]
         return Calendar(
             unique,
-            np.array([begin for zone in zones for begin, _ in zone], np.int64),
-            np.array([offset for zone in zones for _, offset in zone], np.int64),
-            np.cumsum([0, *map(len, zones)], dtype=np.int64),
+            np.array([begin for table in tables for begin, _ in table], np.int64),
+            np.array([offset for table in tables for _, offset in table], np.int64),
+            np.cumsum([0, *map(len, tables)], dtype=np.int64),
             np.stack([table for table, _ in days]),
+            np.array([weekday for _, weekday in days], np.int64),
+            np.array([zones.index(zone) for zone, _ in unique], np.int64),
             np.array([sets.index(name) for _, name in unique], np.int64),
-            np.array([days[sets.index(name)][1] for _, name in unique], np.int64),
         )
 
     def index(self, time_zone: str, holidays: str = "") -> int:
@@ -118,10 +120,10 @@ class Calendar:
         except ValueError:
             raise InvalidInput(f"cannot find {time_zone!r} with holidays {holidays!r} in this calendar") from None
 
-    def times(self, entry: NDArray[np.uint8], batch: Batch, zone_of: Callable[[int], int] | None = None) -> Times:
+    def times(self, entry: NDArray[np.uint16], batch: Batch, zone_of: Callable[[int], int] | None = None) -> Times:
         """Profile time of each row.
 
-        entry: uint8 (slots,), per slot its entry's index plus one, 0 until `zone_of` (None: entry 0 for all) was asked, which
+        entry: uint16 (slots,), per slot its entry's index plus one, 0 until `zone_of` (None: entry 0 for all) was asked, which
         happens at the slot's first sample. Threads may call at once with batches of disjoint slots.
         """
         if not entry[batch.slot].all():
@@ -129,7 +131,8 @@ class Calendar:
                 entry[s] = 1 + (zone_of(s) if zone_of is not None else 0)
         out = np.empty(len(batch), np.int64)
         profile_rows(
-            self.begins, self.offsets, self.first, self.free, self.free_row, self.rest, entry, batch.slot, batch.time, out,
+            self.begins, self.offsets, self.first, self.free, self.rest, self.zone_row, self.free_row, entry,
+            batch.slot, batch.time, out,
         )  # fmt: skip
         return out
 
