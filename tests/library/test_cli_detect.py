@@ -187,3 +187,19 @@ def test_bench_nab_in_the_wrong_folder(tmp_path, capsys):
     """Says what the folder should hold."""
     assert 2 == main(["bench", "nab", "--data", str(tmp_path)])
     assert "data/<category>" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [(["--time-zone", "Berlin"], "did you mean 'Europe/Berlin'?"), (["--holidays", "DE-XY"], "DE has no part 'XY'")],
+)
+def test_places_nobody_knows_are_refused(csv, capsys, flags, message):
+    """With what to write instead, and status 2."""
+    assert 2 == main(["detect", str(csv), *flags])
+    assert message in capsys.readouterr().err
+
+
+def test_a_place_is_taken(csv, capsys):
+    """Zone and holidays are accepted together."""
+    assert 0 == main(["detect", str(csv), "--time-zone", "Asia/Tokyo", "--holidays", "JP"])
+    assert "1,200 samples" in capsys.readouterr().out

@@ -227,3 +227,23 @@ def test_examples_in_docstrings_run(name):
     """What the documentation shows is so."""
     result = doctest.testmod(importlib.import_module(name))
     assert (0, True) == (result.failed, result.attempted > 0)
+
+
+def test_a_time_zone_moves_the_profile_and_nothing_else_is_asked() -> None:
+    """A week of hours in Kathmandu (45 minutes off) is scored as the same samples 5:45 h later in UTC; without a holiday in it, holidays change nothing."""
+    rows = np.arange(7 * 288)
+    seconds = 1_704_672_000 + 300 * rows
+    value = 9 * np.sin(rows / 288 * 2 * np.pi) + np.random.default_rng(3).normal(0, 1, len(rows))
+    there = awry.detect(value, time=seconds, time_zone="Asia/Kathmandu")
+    same(awry.detect(value, time=seconds + 20_700), there, "expected", "score", "segment")
+    assert seconds[0] * 1000 == np.asarray(there["time"])[0]
+    same(there, awry.detect(value, time=seconds, time_zone="Asia/Kathmandu", holidays="NO"), "score")
+
+
+def test_places_nobody_knows_and_detectors_without_hours_are_refused() -> None:
+    """A zone that does not exist is answered with the nearest; a detector that knows no hours says so."""
+    with pytest.raises(InvalidInput, match="time zone 'Asia/Katmandoo'") as caught:
+        awry.detect(VALUE, time=SECONDS, time_zone="Asia/Katmandoo")
+    assert "did you mean" in caught.value.hint
+    with pytest.raises(InvalidInput, match="knows no hours"):
+        awry.detect(VALUE, time=SECONDS, detector="ewma", time_zone="Asia/Tokyo")

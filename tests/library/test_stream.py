@@ -92,3 +92,16 @@ def test_a_dump_holds_no_objects():
     stream.push("a", TIME, VALUE)
     with np.load(io.BytesIO(stream.dump()), allow_pickle=False) as archive:
         assert all(archive[name].dtype.kind != "O" for name in archive.files)
+
+
+def test_a_stream_remembers_where_its_series_live() -> None:
+    """Dumped and loaded, it goes on in its time zone, with its holidays."""
+    times = 1_704_067_200_000 + 300_000 * np.arange(3 * 288)
+    value = 9 * np.sin(np.arange(3 * 288) / 288 * 2 * np.pi) + np.random.default_rng(3).normal(0, 1, 3 * 288)
+    stream = Stream(time_zone="Asia/Kathmandu", holidays="US")
+    parts = [stream.push("a", times[:700], value[:700])]
+    stream = Stream.load(stream.dump())
+    parts.append(stream.push("a", times[700:], value[700:]))
+    whole = awry.detect(value, time=times.astype("datetime64[ms]"), time_zone="Asia/Kathmandu", holidays="US")
+    for name in THOUGHT:
+        np.testing.assert_array_equal(whole[name], joined(parts)[name], err_msg=name)

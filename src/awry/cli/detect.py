@@ -46,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--series", default="", metavar="COLUMN", help="name of the series column, where it is not recognised")
     parser.add_argument("--value", default="", metavar="COLUMN", help="name of the value column, where it is not recognised")
     parser.add_argument("--detector", default="default", metavar="NAME", help="default or records (default: %(default)s)")
+    parser.add_argument(
+        "--time-zone", default="UTC", metavar="ZONE", help="where the series live, such as Europe/Berlin (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--holidays", default="", metavar="COUNTRY", help="whose holidays are to be expected like Sundays: DE, DE-BY, US-CA"
+    )
     parser.epilog = EPILOG
 
 
@@ -110,7 +116,7 @@ def _count(n: int, one: str, many: str) -> str:
 
 def _check(args: argparse.Namespace) -> None:
     from awry.core.errors import InvalidInput
-    from awry.library.judges import make_judge
+    from awry.library.judges import local_judge, make_judge
 
     if args.threshold is not None and not 0 < args.threshold <= 1:
         raise InvalidInput(
@@ -125,7 +131,7 @@ def _check(args: argparse.Namespace) -> None:
     for path in (args.out, args.html):
         if path and not path.absolute().parent.is_dir():
             raise InvalidInput(f"cannot write {path}: there is no folder {path.parent}")
-    make_judge(args.detector)
+    local_judge(lambda: make_judge(args.detector), args.time_zone, args.holidays)()
 
 
 def _read(args: argparse.Namespace) -> Table:
@@ -160,7 +166,7 @@ def _score(args: argparse.Namespace, table: Table) -> Scored:
     shown = (TextColumn("scoring"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn())
     with Progress(*shown, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=len(table.batch))
-        return score(table, args.detector, progress=lambda done, _: bar.update(task, completed=done))
+        return score(table, args.detector, args.time_zone, args.holidays, progress=lambda done, _: bar.update(task, completed=done))
 
 
 def _find(args: argparse.Namespace, table: Table, scored: Scored) -> tuple[Episodes, str]:

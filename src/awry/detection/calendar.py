@@ -208,3 +208,11 @@ def _country_hint(country: str, known: dict[str, list[str]]) -> str:
     if country.upper() in known:
         return f"did you mean {country.upper()!r}?"
     return 'countries have two letters (ISO 3166), their parts follow a dash: "DE", "DE-BY", "US-CA"'
+
+
+def give_calendar(detector: object, calendar: Calendar, zone_of: Callable[[int], int] | None = None) -> bool:
+    """Let a detector read hours and weekdays by this calendar, before its first sample; whether it can (has the two fields)."""
+    if not (hasattr(detector, "calendar") and hasattr(detector, "zone_of")):
+        return False
+    detector.calendar, detector.zone_of = calendar, zone_of
+    return True

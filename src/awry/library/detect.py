@@ -12,7 +12,7 @@ from awry.core.batch import Scored
 from awry.core.protocols import Judge
 from awry.formats.columns import Choice, Table
 from awry.library.durations import duration_ms
-from awry.library.judges import Progress, make_judge, score_table
+from awry.library.judges import Progress, local_judge, make_judge, score_table
 
 COLUMNS = ("series", "time", "value", "expected", "low", "high", "raw", "score", "segment")
 """Columns of the answer, in this order."""
@@ -26,6 +26,8 @@ def detect(
     series: str = "",
     value: str = "",
     detector: str | Callable[[], Judge] = "default",
+    time_zone: str = "UTC",
+    holidays: str = "",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Any:
@@ -50,6 +52,12 @@ def detect(
     detector : str or callable, optional
         "default", or "records" (``raw`` from the record head alone, best for small faults); or a function that makes a
         judge (`awry.core.protocols.Judge`).
+    time_zone : str, optional
+        IANA time zone in which the series live, such as "Europe/Berlin": their profiles of the day and the week keep its
+        hours. It does not change how times are read.
+    holidays : str, optional
+        Country, or part of one, whose public holidays are to be expected like Sundays: "DE", "DE-BY", "US-CA". Needs the
+        package ``holidays`` (``pip install 'awry[holidays]'``).
     threads : int, optional
         Threads to use; by default one per core. The scores do not depend on it.
     progress : callable, optional
@@ -97,14 +105,22 @@ def detect(
 
     choice = Choice(time if isinstance(time, str) else "", series, value)
     read = read_any(data, time=time, choice=choice, interval_ms=None if interval is None else duration_ms(interval))
-    return answer(read, columns_of(read.table, score(read.table, detector, threads=threads, progress=progress)))
+    return answer(
+        read, columns_of(read.table, score(read.table, detector, time_zone, holidays, threads=threads, progress=progress))
+    )
 
 
 def score(
-    table: Table, detector: str | Callable[[], Judge] = "default", *, threads: int | None = None, progress: Progress | None = None
+    table: Table,
+    detector: str | Callable[[], Judge] = "default",
+    time_zone: str = "UTC",
+    holidays: str = "",
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Scored:
     """Scores of samples that were read already."""
-    make = detector if callable(detector) else lambda: make_judge(detector)
+    make = local_judge(detector if callable(detector) else lambda: make_judge(detector), time_zone, holidays)
     return score_table(table.batch, len(table.keys), make, progress=progress, threads=threads)
 
 

@@ -10,7 +10,9 @@ from threading import Lock
 import numpy as np
 
 from awry.core.batch import Batch, Scored
+from awry.core.errors import InvalidInput
 from awry.core.protocols import Judge
+from awry.detection.calendar import Calendar, give_calendar
 from awry.detection.catalogue import make_detector, make_judge
 
 CHUNK_ROWS = 100_000
@@ -18,7 +20,7 @@ CHUNK_ROWS = 100_000
 GROUP_SERIES = 2048
 """Series whose states live at once in one thread; the rest wait, so that a million series need no gigabytes."""
 
-__all__ = ["Progress", "make_judge", "parts", "score_table"]
+__all__ = ["Progress", "local_judge", "make_judge", "parts", "score_table"]
 
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all) now and then, from any thread, one at a time."""
@@ -27,6 +29,27 @@ Progress = Callable[[int, int], None]
 def parts(detector: str = "default") -> tuple[str, ...]:
     """Names of the components that `Scored.part` points into."""
     return make_detector(detector).parts
+
+
+def local_judge(make: Callable[[], Judge], time_zone: str = "UTC", holidays: str = "") -> Callable[[], Judge]:
+    """The same maker, of judges that read hours and weekdays in a time zone (IANA) with the holidays of a country ("DE", "DE-BY").
+
+    Raises InvalidInput for names nobody knows; the maker, when its detector has no use for them.
+    """
+    if (time_zone, holidays) == ("UTC", ""):
+        return make
+    calendar = Calendar.of([(time_zone, holidays)])
+
+    def local() -> Judge:
+        judge = make()
+        if not give_calendar(getattr(judge, "detector", judge), calendar):
+            raise InvalidInput(
+                "cannot use a time zone or holidays here: the detector knows no hours and no weekdays",
+                hint='leave them out, or use the detector "default"',
+            )
+        return judge
+
+    return local
 
 
 def score_table(

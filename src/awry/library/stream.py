@@ -17,7 +17,7 @@ from awry.core.errors import InvalidInput
 from awry.core.protocols import Judge
 from awry.core.tick import REASONS
 from awry.library.detect import COLUMNS
-from awry.library.judges import make_judge
+from awry.library.judges import local_judge, make_judge
 
 _FORMAT = 1
 _NEVER = np.iinfo(np.int64).min
@@ -33,6 +33,8 @@ class Stream:
     ----------
     detector : str, optional
         "default" or "records".
+    time_zone, holidays : str, optional
+        Where the series live, as for `awry.detect`: "Europe/Berlin", "DE".
     make_judge : callable, optional
         Makes the judge for a detector's name; for judges of one's own.
 
@@ -56,9 +58,16 @@ class Stream:
     ['web', 'db']
     """
 
-    def __init__(self, *, detector: str = "default", make_judge: Callable[[str], Judge] = make_judge) -> None:
-        self._detector = detector
-        self._judge = make_judge(detector)
+    def __init__(
+        self,
+        *,
+        detector: str = "default",
+        time_zone: str = "UTC",
+        holidays: str = "",
+        make_judge: Callable[[str], Judge] = make_judge,
+    ) -> None:
+        self._detector, self._place = detector, (time_zone, holidays)
+        self._judge = local_judge(lambda: make_judge(detector), time_zone, holidays)()
         self._slot: dict[str, int] = {}
         self._newest = np.zeros(0, np.int64)
         self.refused: dict[str, int] = {}
@@ -102,6 +111,7 @@ class Stream:
     def dump(self) -> bytes:
         """All state: `load` goes on from it bit for bit. An .npz archive, without pickle."""
         about = {"format": _FORMAT, "detector": self._detector, "series": self.series, "refused": self.refused}
+        about |= {"place": self._place}
         out = io.BytesIO()
         arrays = {f"judge/{name}": array for name, array in self._judge.dump(0, len(self._slot)).items()}
         np.savez(
@@ -122,7 +132,8 @@ class Stream:
             about = json.loads(bytes(arrays["about"]))
             if about["format"] != _FORMAT:
                 raise InvalidInput(f"cannot load a stream of format {about['format']}", hint=f"this version reads format {_FORMAT}")
-            stream = cls(detector=about["detector"], make_judge=make_judge)
+            time_zone, holidays = about.get("place", ("UTC", ""))
+            stream = cls(detector=about["detector"], time_zone=time_zone, holidays=holidays, make_judge=make_judge)
             stream._slot = {key: slot for slot, key in enumerate(about["series"])}
             stream.refused = dict(about["refused"])
             stream._newest = arrays["newest"].copy()
