@@ -39,14 +39,13 @@ def run(args: argparse.Namespace) -> int:
     from awry.cli.inject_table import print_table, recall_rows, report_json
     from awry.core.rule import Rule
     from awry.detection.catalogue import make_detector
-    from awry.detection.evaluation.inject import PER_SET, QUICK, Plan, run_inject, stretches
+    from awry.detection.evaluation.inject import HISTORY, run_inject, stretches
     from awry.detection.evaluation.young import run_young
     from awry.engine.threshold import rule_threshold
 
     names = args.detector or ["default"]
     heads = {name: len(make_detector(name).heads) for name in names}
-    plan = QUICK if args.quick else Plan()
-    series = stretches(args.data, plan.rows, args.set, PER_SET // 4 if args.quick else PER_SET)
+    series = stretches(args.data, args.set, quick=args.quick)
     rule = Rule(name="default")
     found: list[dict[str, Any]] = []
     shown = (TextColumn("{task.description}"), BarColumn())
@@ -56,8 +55,7 @@ def run(args: argparse.Namespace) -> int:
             report = run_inject(
                 name,
                 series,
-                plan,
-                fixed=lambda step_ms: rule_threshold(rule, step_ms, plan.history)[0],
+                fixed=lambda one: rule_threshold(rule, one.step_ms, HISTORY)[0],
                 progress=lambda done, of, task=task: bar.update(task, completed=done, total=of),  # type: ignore[misc]
             )
             young = run_young(name, [one for of_set in series.values() for one in of_set])

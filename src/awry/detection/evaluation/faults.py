@@ -47,7 +47,8 @@ RAMP, HELD, SHORT, WARPED, FLAT_ROWS = 200, 100, 10, 200, 100
 BURST_ROWS, BURST_EVERY, BURST_JITTER, BURSTS_MISSED = 3, 40, 4, 5
 PEAK_ROWS, PEAK_AHEAD, PEAK_CALM = 4, 1440, 30
 REACH = PEAK_AHEAD + PEAK_AHEAD // 2 + 2 * SHORT
-"""Rows after the injection that a fault may need at most."""
+LEAST_AHEAD = RAMP + HELD
+"""Rows after the injection that a fault may need at most, and at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,32 +72,34 @@ def sigma_of(values: Values) -> float:
 
 
 def inject(kind: str, size: float, values: Values, row: int, sigma: float, day_rows: int, rng: np.random.Generator) -> Fault | None:
-    """A fault of a kind and size at `row` of a stretch, or None where it makes no sense; needs up to REACH rows after it.
+    """A fault of a kind and size at `row` of a stretch, or None where it makes no sense; needs LEAST_AHEAD to REACH rows after it.
 
     day_rows: rows that make a day, 0 for none.
     """
     after = values[row : row + REACH].copy()
+    if len(after) < LEAST_AHEAD or not np.isfinite(after[0]):
+        return None
     shift = size * sigma
     room = bool(np.nanmin(values) < 0) or float(np.nanmin(after[:SHORT])) >= shift
     sign = -1.0 if room and rng.random() < 0.5 else 1.0
     if kind == "spike":
         after[0] += shift
-        return _found(kind, size, after[:SHORT])
+        return Fault(kind, size, after[:SHORT], 0)
     if kind == "dip":
         after[0] -= shift
-        return _found(kind, size, after[:SHORT]) if room else None
+        return Fault(kind, size, after[:SHORT], 0) if room else None
     if kind == "level":
-        return _found(kind, size, after[:HELD] + sign * shift)
+        return Fault(kind, size, after[:HELD] + sign * shift, 0)
     if kind == "drift":
         ramp = np.minimum(np.arange(1, RAMP + HELD + 1) / RAMP, 1.0)
-        return _found(kind, size, after[: RAMP + HELD] + sign * shift * ramp)
+        return Fault(kind, size, after[: RAMP + HELD] + sign * shift * ramp, 0)
     if kind == "variance":
-        return _found(kind, size, after[:HELD] + rng.normal(0, shift / 2, HELD))
+        return Fault(kind, size, after[:HELD] + rng.normal(0, shift / 2, HELD), 0)
     if kind == "wave":
-        return _found(kind, size, after[:HELD] + shift / 2 * np.sin(2 * np.pi * np.arange(1, HELD + 1) / 12))
+        return Fault(kind, size, after[:HELD] + shift / 2 * np.sin(2 * np.pi * np.arange(1, HELD + 1) / 12), 0)
     if kind == "speed":
         back = row - 1 - int(size) * np.arange(WARPED)
-        return _found(kind, size, values[back]) if back[-1] >= 0 else None
+        return Fault(kind, size, values[back], 0) if back[-1] >= 0 else None
     if kind == "flat line":
         return _flat(values, row)
     if kind == "missing activity":
@@ -104,17 +107,12 @@ def inject(kind: str, size: float, values: Values, row: int, sigma: float, day_r
     return _missing_peak(size, values, row, shift, day_rows)
 
 
-def _found(kind: str, size: float, values: Values) -> Fault | None:
-    """The fault, unless the first altered value is missing."""
-    return Fault(kind, size, values, 0) if len(values) and np.isfinite(values[0]) else None
-
-
 def _flat(values: Values, row: int) -> Fault | None:
     changed = np.flatnonzero(np.diff(values[:row], prepend=np.nan) != 0)
     if np.isnan(values[row - 1]) or int(np.max(np.diff(changed), initial=0)) >= FLAT_ROWS // 4:
         return None
     held = np.where(np.isnan(values[row : row + FLAT_ROWS]), np.nan, values[row - 1])
-    return _found("flat line", 0, held)
+    return Fault("flat line", 0, held, 0)
 
 
 def _missing_activity(size: float, values: Values, row: int, height: float, rng: np.random.Generator) -> Fault:

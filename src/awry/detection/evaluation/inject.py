@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Floats, Times, Values
 from awry.core.errors import InvalidInput
-from awry.detection.evaluation.explain import right_parts
-from awry.detection.evaluation.faults import REACH, SIZES, Fault, inject, sigma_of
+from awry.detection.evaluation.explain import RIGHT, right_parts
+from awry.detection.evaluation.faults import SIZES, Fault, inject, sigma_of
 from awry.detection.evaluation.labelled import Labelled, read_sets
 from awry.detection.evaluation.watch import SCORE, Watch, threshold_for
 
@@ -28,39 +28,27 @@ FALSE_ROWS = 10_000
 """Clean rows per false alert."""
 PER_SET = 70
 """Stretches taken of one set at most, evenly over its series."""
+HISTORY, ROWS, AT, JITTER = 6000, 10_000, (6000, 7200), 600
+"""Of a stretch of a labelled set: rows of history, rows in all, and two faults, each up to 600 rows later."""
 FEWEST_VALUES = 50
-"""A stretch with fewer distinct values is no candidate."""
+"""A column of a set with fewer distinct values is left out."""
+MOSTLY = 0.95
+"""Share of rows that a stretch must have values for."""
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Rows of a stretch: history, then the clean rows that set the threshold, with faults at some of them."""
-
-    history: int = 6000
-    rows: int = 10_000
-    at: tuple[int, ...] = (6000, 7200)
-    jitter: int = 600
-    """Each fault row lies up to this many rows after `at`, by a seed."""
-
-    def places(self, seed: int) -> list[int]:
-        """The rows of the faults of one stretch."""
-        rng = np.random.default_rng(seed)
-        return [at + int(rng.integers(self.jitter + 1)) for at in self.at]
-
-
-QUICK = Plan(at=(6000,))
-
-
-@dataclass(frozen=True, slots=True)
 class Stretch:
-    """Rows of one series in which nothing was labelled."""
+    """Rows of one series in which nothing was labelled: a history, then the clean rows, with faults at some of them."""
 
     name: str
     time: Times
     value: Values
     sigma: float
+    history: int
+    places: tuple[int, ...]
+    """Rows at which faults are put in, rising, none before the history's end."""
 
     @property
     def step_ms(self) -> float:
@@ -71,11 +59,6 @@ class Stretch:
     def day_rows(self) -> int:
         """Rows that make a day."""
         return round(86_400_000 / self.step_ms)
-
-    @property
-    def seed(self) -> int:
-        """A number that depends on the name only."""
-        return zlib.crc32(self.name.encode())
 
 
 @dataclass(slots=True)
@@ -93,7 +76,7 @@ class Cell:
     named: dict[str, int] = field(default_factory=dict)
     """Parts named at the first alert of `score`, with how often."""
     right: float = float("nan")
-    """Share of those that name a right part (explain.py)."""
+    """Share of those that name a right part (explain.py); NaN for a detector that has no such parts."""
 
 
 @dataclass(slots=True)
@@ -110,42 +93,48 @@ class InjectReport:
     cells: list[Cell]
 
 
-def stretches(data: Path, rows: int, only: Sequence[str] = (), per_set: int = PER_SET) -> dict[str, list[Stretch]]:
-    """Of each set the series that have so many unlabelled rows on end: the first `rows` of the longest such run."""
+def stretches(data: Path, only: Sequence[str] = (), *, quick: bool = False) -> dict[str, list[Stretch]]:
+    """Of each set the series that have ROWS unlabelled rows on end: the first of the longest such run.
+
+    quick: a quarter as many series, and one place in each. Raises InvalidInput when there is no such series.
+    """
     found: dict[str, list[Stretch]] = {}
     for name, files in read_sets(data, only).items():
-        candidates = [one for file in files for one in _stretches_of(file.load(), rows)]
+        candidates = [one for file in files for one in _stretches_of(file.load(), AT[:1] if quick else AT)]
         if candidates:
-            picked = np.unique(np.linspace(0, len(candidates) - 1, min(per_set, len(candidates))).astype(int))
+            most = min(PER_SET // 4 if quick else PER_SET, len(candidates))
+            picked = np.unique(np.linspace(0, len(candidates) - 1, most).astype(int))
             found[name] = [candidates[k] for k in picked]
     if not found:
-        raise InvalidInput(f"cannot inject faults into {data}: no series has {rows:,} rows on end without a label")
+        raise InvalidInput(f"cannot inject faults into {data}: no series has {ROWS:,} rows on end without a label")
     return found
 
 
-def _stretches_of(file: Labelled, rows: int) -> Iterator[Stretch]:
+def _stretches_of(file: Labelled, at: Sequence[int]) -> Iterator[Stretch]:
     fit = file.fit_rows
     edges = np.flatnonzero(np.diff(np.concatenate(([True], file.truth[fit], [True])).astype(np.int8)))
     starts, stops = edges[::2], edges[1::2]
     if not len(starts):
         return
     longest = int(np.argmax(stops - starts))
-    if stops[longest] - starts[longest] < rows:
+    if stops[longest] - starts[longest] < ROWS:
         return
-    part = slice(int(starts[longest]), int(starts[longest]) + rows)
+    part = slice(int(starts[longest]), int(starts[longest]) + ROWS)
     time, value = file.time[fit][part], file.value[fit][part]
     for column, label in enumerate(file.columns):
-        if (one := stretch_of(f"{file.set}/{file.name}/{label}", time, value[:, column])) is not None:
-            yield one
+        if len(np.unique(value[np.isfinite(value[:, column]), column])) > FEWEST_VALUES:
+            one = stretch_of(f"{file.set}/{file.name}/{label}", time, value[:, column], HISTORY, at, JITTER)
+            if one is not None:
+                yield one
 
 
-def stretch_of(name: str, time: Times, value: Values) -> Stretch | None:
-    """The stretch, or None where it is mostly one value, has few values, or misses more than one in 20."""
-    finite = value[np.isfinite(value)]
-    if len(finite) < 0.95 * len(value) or len(np.unique(finite)) <= FEWEST_VALUES:
-        return None
+def stretch_of(name: str, time: Times, value: Values, history: int, at: Sequence[int], jitter: int) -> Stretch | None:
+    """The stretch, each place up to `jitter` rows after `at`, by a seed; None where it is mostly one value, or mostly missing."""
     sigma = sigma_of(value)
-    return Stretch(name, time, np.ascontiguousarray(value), sigma) if sigma > 0 else None
+    if sigma <= 0 or np.mean(np.isfinite(value)) < MOSTLY:
+        return None
+    moved = np.random.default_rng(zlib.crc32(name.encode())).integers(jitter + 1, size=len(at))
+    return Stretch(name, time, np.ascontiguousarray(value), sigma, history, tuple((np.array(at) + moved).tolist()))
 
 
 @dataclass(slots=True)
@@ -159,16 +148,16 @@ class _Trial:
     part: NDArray[np.uint8]
 
 
-def _clean(watch: Watch, stretch: Stretch, plan: Plan, places: Sequence[int]) -> tuple[Floats, list[Arrays]]:
+def _clean(watch: Watch, stretch: Stretch) -> tuple[Floats, list[Arrays]]:
     """Emissions after the history, and the states before each place."""
     out, states, at = [], [], 0
-    for stop in (*places, len(stretch.value)):
+    for stop in (*stretch.places, len(stretch.value)):
         rows = slice(at, stop)
         out.append(watch.step(np.zeros(stop - at, np.int32), stretch.time[rows], stretch.value[rows])[0])
         if stop < len(stretch.value):
             states.append(watch.dump())
         at = stop
-    return np.concatenate(out)[plan.history :], states
+    return np.concatenate(out)[stretch.history :], states
 
 
 def _faults(stretch: Stretch, row: int, sizes: dict[str, tuple[float, ...]]) -> Iterator[Fault]:
@@ -210,22 +199,20 @@ def _continued(watch: Watch, stretch: Stretch, row: int, faults: Sequence[Fault]
 def run_inject(
     detector: str,
     series: dict[str, list[Stretch]],
-    plan: Plan,
     *,
     sizes: dict[str, tuple[float, ...]] = SIZES,
-    fixed: Callable[[float], float] | None = None,
+    fixed: Callable[[Stretch], float] | None = None,
     progress: Progress = lambda done, of: None,
 ) -> InjectReport:
-    """Measure one detector. fixed: the threshold of a rule on `score` for a step in ms, one output more, named "rule"."""
+    """Measure one detector. fixed: the threshold of a rule on `score`, by stretch: one output more, named "rule"."""
     every = [one for of_set in series.values() for one in of_set]
     clean, kept = [], []
     for number, one in enumerate(every):
         watch = Watch(detector)
-        places = [p for p in plan.places(one.seed) if p + REACH <= len(one.value)]
-        emitted, states = _clean(watch, one, plan, places)
-        limit = fixed(one.step_ms) if fixed else None
+        emitted, states = _clean(watch, one)
+        limit = fixed(one) if fixed else None
         clean.append(_with_rule(emitted, limit))
-        kept.append((one, list(zip(places, states, strict=True)), limit))
+        kept.append((one, list(zip(one.places, states, strict=True)), limit))
         progress(number + 1, 2 * len(every))
     outputs = (*Watch(detector).outputs, *(("rule",) if fixed else ()))
     pooled = np.concatenate(clean)
@@ -243,6 +230,7 @@ def run_inject(
                 named = parts[trial.part[first[at_score]]] if first[at_score] >= 0 else ""
                 tally.setdefault((trial.kind, trial.size), []).append((first, named, len(emitted)))
         progress(len(every) + number + 1, 2 * len(every))
+    known = any(part in RIGHT[kind] for part in parts for kind in RIGHT)
     return InjectReport(
         detector,
         outputs,
@@ -250,7 +238,7 @@ def run_inject(
         len(pooled),
         dict(zip(outputs, threshold.tolist(), strict=True)),
         dict(zip(outputs, ((pooled >= threshold).mean(axis=0) * FALSE_ROWS).round(3).tolist(), strict=True)),
-        [_cell(*of, tally[of], outputs) for of in ((kind, size) for kind in sizes for size in sizes[kind]) if of in tally],
+        [_cell(*of, tally[of], outputs, known) for of in ((kind, size) for kind in sizes for size in sizes[kind]) if of in tally],
     )  # fmt: skip
 
 
@@ -261,7 +249,7 @@ def _with_rule(emitted: Floats, limit: float | None) -> Floats:
     return np.column_stack((emitted, emitted[:, -1] >= np.float32(limit - 5e-5))).astype(np.float32)
 
 
-def _cell(kind: str, size: float, seen: list[tuple[NDArray[np.int64], str, int]], outputs: Sequence[str]) -> Cell:
+def _cell(kind: str, size: float, seen: list[tuple[NDArray[np.int64], str, int]], outputs: Sequence[str], known: bool) -> Cell:
     first = np.stack([f for f, _, _ in seen])
     found = first >= 0
     rows = float(np.mean([n for _, _, n in seen]))
@@ -272,6 +260,7 @@ def _cell(kind: str, size: float, seen: list[tuple[NDArray[np.int64], str, int]]
     named: dict[str, int] = {}
     for name, _ in names:
         named[name] = named.get(name, 0) + 1
-    right = float(np.mean([name in right_parts(kind, row) for name, row in names])) if names else float("nan")
+    told = names and known
+    right = float(np.mean([name in right_parts(kind, row) for name, row in names])) if told else float("nan")
     ordered = dict(sorted(named.items(), key=lambda item: -item[1]))
     return Cell(kind, size, len(seen), round(1 - (1 - 1 / FALSE_ROWS) ** rows, 3), recall, delay, ordered, right)

@@ -53,18 +53,18 @@ def ar1(rng: np.random.Generator, rows: int, phi: float) -> NDArray[np.float64]:
     return x
 
 
-def idle_host(rng: np.random.Generator, rows: int, kind: int) -> NDArray[Any]:
+def idle_host(rng: np.random.Generator, rows: int, kind: int) -> NDArray[np.float64]:
     """Ten-second figures of an idle machine: mostly nothing, timers, heavy bursts; kind: 0 disk, 1 network, 2 CPU, 3 load."""
     burst = rng.random(rows) < (0.08, 0.3, 0.05, 0.04)[kind]
     size = rng.pareto((1.1, 1.3, 1.8, 1.5)[kind], rows)
     timer = (np.arange(rows) + rng.integers(360)) % int(rng.choice([6, 30, 180, 360])) == 0
-    x = burst * size + timer * rng.lognormal(0.5, 0.5, rows)
+    x: NDArray[np.float64] = burst * size + timer * rng.lognormal(0.5, 0.5, rows)
     if kind == 0:
-        return np.floor(x * 8) * 4096
+        return np.asarray(np.floor(x * 8) * 4096, np.float64)
     if kind == 1:
-        return np.floor(x * 900 + rng.poisson(2, rows) * 60)
+        return np.asarray(np.floor(x * 900 + rng.poisson(2, rows) * 60), np.float64)
     if kind == 2:
-        return np.round(np.minimum(1.0 + rng.normal(0, 0.2, rows).clip(-0.9) + 3 * x, 100.0), 1)
+        return np.asarray(np.round(np.minimum(1.0 + rng.normal(0, 0.2, rows).clip(-0.9) + 3 * x, 100.0), 1), np.float64)
     load, out = 0.1, np.empty(rows)
     for i in range(rows):
         load += (1 - np.exp(-10 / 60)) * (min(x[i], 16.0) - load)
