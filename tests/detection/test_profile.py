@@ -14,7 +14,7 @@ from awry.core.batch import Batch
 from awry.detection import state as at
 from awry.detection.calendar import DAY_MS, Calendar
 from awry.detection.default import DefaultDetector
-from awry.detection.profile import Confidence, confidence, profile_confidence
+from awry.detection.profile import Confidence, confidence, profile_confidence, profile_words
 from awry.detection.scorer import Scorer
 from awry.engine.settings import DEFAULT_RULE
 from awry.engine.threshold import rule_threshold
@@ -182,3 +182,12 @@ def test_a_profile_never_seen_has_no_confidence() -> None:
     assert 0.0 == confidence(np.zeros(96, np.float32), one, 1.0, 5000).sure
     flat = confidence(np.zeros(96, np.float32), np.full(96, 9, np.uint8), 0.0, 900)
     assert (0.0, "no pattern") == (flat.sure, flat.words)
+
+
+def test_confidence_in_words() -> None:
+    """The line of the series page: what is learning or without a pattern is said of the day only."""
+    sure, unsure = Confidence(0.93, 21, 1.0, 0.8), Confidence(0.4, 3, 1.0, 0.5)
+    assert "day profile: sure (21 days), week profile: unsure (3 weeks)" == profile_words({"day": sure, "week": unsure})
+    learning, flat = Confidence(0.0, 1, 0.0, 0.0), Confidence(0.0, 255, 1.0, 0.0)
+    assert "day profile: learning (1 day)" == profile_words({"day": learning, "week": learning})
+    assert "day profile: no pattern (255 days or more)" == profile_words({"day": flat, "week": flat})

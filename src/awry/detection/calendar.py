@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -90,6 +90,10 @@ class Calendar:
     rest: NDArray[np.int64]
     zone_row: NDArray[np.int64]
     free_row: NDArray[np.int64]
+    _index: dict[tuple[str, str], int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", {pair: k for k, pair in enumerate(self.entries)})
 
     @staticmethod
     def of(entries: Sequence[tuple[str, str]]) -> Calendar:
@@ -116,8 +120,8 @@ class Calendar:
     def index(self, time_zone: str, holidays: str = "") -> int:
         """Which entry a pair has. Raises InvalidInput for one that was not compiled."""
         try:
-            return self.entries.index((time_zone, holidays))
-        except ValueError:
+            return self._index[time_zone, holidays]
+        except KeyError:
             raise InvalidInput(f"cannot find {time_zone!r} with holidays {holidays!r} in this calendar") from None
 
     def times(self, entry: NDArray[np.uint16], batch: Batch, zone_of: Callable[[int], int] | None = None) -> Times:

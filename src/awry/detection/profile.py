@@ -110,6 +110,17 @@ def profile_confidence(state: Arrays, row: int = 0) -> dict[str, Confidence]:
     return found
 
 
+def profile_words(found: dict[str, Confidence]) -> str:
+    """ "day profile: sure (21 days), week profile: unsure (3 weeks)"; a profile without a pattern is named only for the day."""
+    parts = []
+    for name, unit in (("day", "day"), ("week", "week")):
+        known = found[name]
+        if name == "day" or known.words not in ("learning", "no pattern"):
+            count = f"{known.visits} {unit}{'' if known.visits == 1 else 's'}" if known.visits < 255 else f"255 {unit}s or more"
+            parts.append(f"{name} profile: {known.words} ({count})")
+    return ", ".join(parts)
+
+
 def _noise(samples: float) -> NDArray[np.float64]:
     """Variance of a bucket's mean after 0 to 255 visits, in units of the variance of one visit."""
     noise = np.ones(256)
