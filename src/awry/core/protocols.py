@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,15 @@ class Judge(Protocol):
     def dump(self, start: int = 0, stop: int | None = None) -> Arrays: ...
 
     def load(self, state: Arrays, start: int = 0) -> None: ...
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """A judge that chooses by series key; told where keys stand before it grows or loads."""
+
+    def use_keys(self, keys: Sequence[str]) -> None:
+        """Look keys up here from now on: canonical key by slot, "" for a deleted series; it grows elsewhere."""
+        ...
 
 
 class Source(Component, Protocol):

@@ -9,6 +9,7 @@ Learning is damped while its own episode is open, as in the default detector.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
 from awry.detection.beyond import beyond
+from awry.detection.calendar import Calendar
 from awry.detection.calibration import FADE
 from awry.detection.expected import band, forecast, learn_expected
 from awry.detection.heartbeat import heartbeat
@@ -112,7 +114,10 @@ def judge(
     f: NDArray[np.float32], u: NDArray[np.uint16], b: NDArray[np.uint8], c: NDArray[np.int32], d: NDArray[np.float64],
     time: int, raw: float, z: NDArray[np.float32], out: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Judge one finite sample, then learn it. out: severity, beyond, expected, low, high, part. z: scratch."""
+    """Judge one finite sample, then learn it. time: profile time (calendar.py), ms. z: scratch.
+
+    out: severity, beyond, expected, low, high, part.
+    """
     x = float(enter(f, u, b, c, d, raw))
     n = c[N]
     previous = float(f[PAST + c[RING_END]]) if n > 0 else x
@@ -205,7 +210,7 @@ def step_rows(
 
 @dataclass
 class LeanDetector:
-    """Heads severity and beyond from one state of about 0.85 KB per series; times are read as UTC."""
+    """Heads severity and beyond from one state of about 0.85 KB per series; the time of day by `calendar`."""
 
     heads: tuple[str, ...] = ("severity", "beyond")
     parts: tuple[str, ...] = ("none", "residual", "level", "day", "records", "start", "heartbeat")
@@ -215,6 +220,12 @@ class LeanDetector:
     fades: tuple[float, ...] = (FADE, 0.8)
     """What each head's segment keeps of itself."""
     prior: str = "lean"
+    """Name of the pooled curves that calibrate it."""
+    calendar: Calendar | None = field(default=None, repr=False)
+    """Time zones and holidays; None: UTC, no holidays."""
+    zone_of: Callable[[int], int] | None = field(default=None, repr=False)
+    """Slot -> entry of the calendar, asked once, at a slot's first sample; not dumped, so a restart asks anew. None: entry 0."""
+    _zone: NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, np.uint16), repr=False)
     _f: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, FLOATS), np.float32), repr=False)
     _u: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, 0), np.uint16), repr=False)
     _b: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, BYTES), np.uint8), repr=False)
@@ -225,7 +236,7 @@ class LeanDetector:
     def grow(self, slots: int) -> None:
         """Have state for at least this many slots; no other call runs meanwhile."""
         self._slots = max(self._slots, slots)
-        for name in ("_f", "_u", "_b", "_c", "_d"):
+        for name in ("_f", "_u", "_b", "_c", "_d", "_zone"):
             setattr(self, name, grown(getattr(self, name), slots))
 
     def step(self, batch: Batch) -> Raw:
@@ -233,8 +244,9 @@ class LeanDetector:
         n = len(batch)
         floats = (np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32))
         raw = Raw(np.empty((n, 2), np.float32), *floats, np.empty(n, np.uint8))
+        time = batch.time if self.calendar is None else self.calendar.times(self._zone, batch, self.zone_of)
         step_rows(
-            self._f, self._u, self._b, self._c, self._d, batch.slot, batch.time, batch.value,
+            self._f, self._u, self._b, self._c, self._d, batch.slot, time, batch.value,
             raw.strength, raw.expected, raw.low, raw.high, raw.part,
         )  # fmt: skip
         return raw

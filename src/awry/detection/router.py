@@ -1,0 +1,353 @@
+"""Gives each series the detector it needs, and says why: by the configuration, by memory, or by what its samples show.
+
+A Judge, like Scorer: the engine drives it, and it drives one Scorer per detector in use. A series begins with the default detector.
+When it has 512 samples, and each time they doubled, it is looked at: one that is mostly zero with a few small counts is handed to
+`counts`, and back when that ends. The new detector first learns SWITCH samples beside the old one, which goes on speaking: a change
+of detectors makes no noise. All of it follows from the series' own samples and place, so a replay decides the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from awry.core.batch import Arrays, Batch, Scored
+from awry.core.placement import AUTO, Place, Placement
+from awry.core.protocols import Judge
+from awry.detection.bench import Bench, Gate
+from awry.detection.calendar import Calendar
+from awry.detection.catalogue import make_judge
+from awry.detection.evidence import NEVER, Evidence, next_look, observe
+from awry.detection.parts import PARTS
+from awry.detection.state import grown
+
+SWITCH = 256
+"""Samples that a new detector learns before it speaks."""
+FULL_BYTES = 6500
+"""Memory of a series with the default detector, everything counted; what `memory_bytes` is divided by."""
+LEAN = "lean"
+
+BENCH, ROW, NEXT, NEXT_ROW, SEEN, DUE, SINCE, ZEROS, ODD, WHY, WHY_OF, WHY_ZEROS, WHY_ODD = range(13)
+"""Columns by slot: its bench plus one (0: none yet) and row; the same of the one that is learning; samples seen, at the next look,
+at the last one; counts since; and why: one of the following with the counts that led to it."""
+TOLD, BY_DEFAULT, BY_MEMORY, YOUNG, FOUND = range(5)
+COLUMNS = 13
+SAVED = (SEEN, DUE, SINCE, ZEROS, ODD, WHY, WHY_OF, WHY_ZEROS, WHY_ODD)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A series' detector, and why it has that one, in words."""
+
+    detector: str
+    reason: str
+
+
+class Router:
+    """The Judge of many detectors. The same thread rules as a Scorer.
+
+    memory_bytes: when above 0, series beyond those that fit in it with the default detector get the lean one. intermittent: the
+    detector of series that are mostly zero; "" leaves every series where it is. make: a fresh judge by the name of its detector.
+    """
+
+    def __init__(
+        self, placement: Placement | None = None, *, memory_bytes: int = 0, intermittent: str = "counts",
+        make: Callable[[str], Judge] = make_judge,
+    ) -> None:  # fmt: skip
+        self.parts = PARTS
+        self._placement = placement or Placement()
+        self._full = memory_bytes // FULL_BYTES if memory_bytes else NEVER
+        self._intermittent, self._make = intermittent, make
+        self._calendar = _calendar(self._placement)
+        self._benches: list[Bench] = []
+        self._gate = Gate()
+        self._at = np.zeros((COLUMNS, 0), np.int32)
+        self._slots = 0
+        self._keys: Sequence[str] | None = None
+        self._plain = True
+        """Every series has the first bench's row of its own number, and nothing else is going on."""
+        self._waiting = False
+        """Some series have no place yet, for their keys were not known."""
+        self._learning = 0
+        places = {self._placement.default.detector, *(t.detector for t in self._placement.tables if t.detector)}
+        first = self._placement.default.detector
+        self._main = "default" if first == AUTO else first
+        for name in (self._main, *sorted(places - {AUTO, self._main})):
+            self._bench(name)
+
+    def use_keys(self, keys: Sequence[str]) -> None:
+        """Look keys up here from now on: canonical key by slot."""
+        self._keys = keys
+
+    def grow(self, slots: int) -> None:
+        """Have state for at least this many slots; no other call runs meanwhile."""
+        before = self._slots
+        self._widen(slots)
+        if slots > before:
+            self._place(range(before, slots))
+
+    def step(self, batch: Batch) -> Scored:
+        """For each row in order: score it with what was known, then learn it. NaN and warm-up give NaN."""
+        if self._waiting:
+            with self._gate.alone():
+                self._place(np.unique(batch.slot[self._at[BENCH][batch.slot] == 0]).tolist())
+        later = np.empty(len(batch), np.bool_)
+        at = self._at
+        reached, postponed = observe(at[SEEN], at[DUE], at[ZEROS], at[ODD], batch.slot, batch.value, later)
+        if not reached and not postponed:
+            return self._judge(batch)
+        out, rows = Scored.blank(len(batch)), np.arange(len(batch))
+        while True:
+            now = rows[~later]
+            _fill(out, now, self._judge(batch.take(now)))
+            with self._gate.alone():
+                self._look(np.unique(batch.slot[now]))
+            rows = rows[later]
+            if not rows.size:
+                return out
+            rest, later = batch.take(rows), np.empty(rows.size, np.bool_)
+            observe(at[SEEN], at[DUE], at[ZEROS], at[ODD], rest.slot, rest.value, later)
+
+    def choice(self, slot: int) -> Choice:
+        """Which detector a series has, and why; any thread may ask."""
+        if slot >= self._slots or not self._at[BENCH][slot]:
+            return Choice(self._main, "not seen yet")
+        at = self._at[:, slot].tolist()
+        name, found = self._benches[at[BENCH] - 1].name, Evidence(at[WHY_OF], at[WHY_ZEROS], at[WHY_ODD])
+        full = "[detection] memory is used up by the series before it"
+        if at[WHY] == TOLD:
+            reason = f"[series.{self._place_of(slot).told_by}] of the configuration says so"
+        elif at[WHY] == BY_DEFAULT:
+            reason = "[detection] of the configuration says so"
+        elif at[WHY] == BY_MEMORY:
+            reason = full
+        elif at[WHY] == YOUNG:
+            reason = "every series begins with it"
+        elif name == self._intermittent:
+            reason = f"{found.words}: judged by its events"
+        else:
+            reason = f"{found.against}: judged by its values" + (f"; {full}" if slot >= self._full else "")
+        if at[NEXT]:
+            left = at[DUE] - at[SEEN]
+            reason += f"; {self._benches[at[NEXT] - 1].name} takes over in {left:,} samples"
+        return Choice(name, reason)
+
+    def dump(self, start: int = 0, stop: int | None = None) -> Arrays:
+        """Copies of the state of slots [start, stop): `slots` by slot; `rows`, the rows of all benches as bytes.
+
+        The layout does not depend on the detectors: a series whose detector is gone or has changed is learned anew, alone.
+        """
+        end = self._slots if stop is None else min(stop, self._slots)
+        at = self._at[:, start:end]
+        slots = np.zeros((max(end - start, 0), 4 + len(SAVED)), np.int64)
+        packed = []
+        for bench, role, where in _by_bench(at, self._benches):
+            slots[where, role], slots[where, 2 + role] = bench.id, bench.row_bytes
+        slots[:, 4:] = at[list(SAVED)].T
+        for id_ in np.unique(slots[:, :2]).tolist():
+            for bench, role, where in _by_bench(at, self._benches):
+                if bench.id == id_:
+                    packed.append(bench.pack(at[NEXT_ROW if role else ROW][where]))
+        return {"slots": slots, "rows": np.frombuffer(b"".join(packed), np.uint8)}
+
+    def load(self, state: Arrays, start: int = 0) -> None:
+        """Take over dumped state from slot `start` on, growing as needed."""
+        slots, data = np.asarray(state["slots"], np.int64), np.asarray(state["rows"], np.uint8)
+        stop = start + slots.shape[0]
+        self._widen(stop)
+        kept = self._kept(start, slots[:, 0])
+        before = self._at[:, start:stop].copy()
+        self._at[:, start:stop] = 0
+        self._at[list(SAVED), start:stop] = slots[:, 4:].T
+        offset, known = 0, {bench.id: bench for bench in self._known()}
+        for id_ in np.unique(slots[:, :2][slots[:, :2] > 0]).tolist():
+            for role in (0, 1):
+                where = np.flatnonzero(slots[:, role] == id_)
+                size = int(slots[where[0], 2 + role]) * where.size if where.size else 0
+                wanted = np.flatnonzero(kept[where])
+                if id_ in known and wanted.size:
+                    rows = self._seats(known[id_], start + where[wanted], None if role else before[:, where[wanted]])
+                    known[id_].unpack(rows, data[offset : offset + size], wanted, where.size)
+                    self._at[NEXT if role else BENCH, start + where[wanted]] = self._benches.index(known[id_]) + 1
+                    self._at[NEXT_ROW if role else ROW, start + where[wanted]] = rows
+                offset += size
+        self._leave(before, self._at[:, start:stop])
+        self._place((start + np.flatnonzero(~kept)).tolist())
+        lost = start + np.flatnonzero(kept & (slots[:, 1] != 0) & (self._at[NEXT, start:stop] == 0))
+        self._at[DUE, lost] = self._at[SEEN, lost] + 1
+        self._learning = int(np.count_nonzero(self._at[NEXT]))
+        self._plain = self._is_plain()
+
+    def _judge(self, batch: Batch) -> Scored:
+        with self._gate:
+            if self._plain:
+                return self._benches[0].step(batch.slot, batch)
+            at, slot = self._at, batch.slot
+            if self._learning:
+                learns = at[NEXT][slot]
+                for number in np.unique(learns[learns > 0]).tolist():
+                    rows = np.flatnonzero(learns == number)
+                    self._benches[number - 1].step(at[NEXT_ROW][slot[rows]], batch.take(rows))
+            which = at[BENCH][slot]
+            numbers = np.unique(which).tolist()
+            if len(numbers) == 1:
+                only: Scored = self._benches[numbers[0] - 1].step(at[ROW][slot], batch)
+                return only
+            out = Scored.blank(len(batch))
+            for number in numbers:
+                rows = np.flatnonzero(which == number)
+                _fill(out, rows, self._benches[number - 1].step(at[ROW][slot[rows]], batch.take(rows)))
+            return out
+
+    def _look(self, slots: NDArray[np.int32]) -> None:
+        """Decide for the series among `slots` that have come to their look. Nobody steps meanwhile."""
+        at = self._at
+        for s in slots[at[SEEN][slots] >= at[DUE][slots]].tolist():
+            found = Evidence(int(at[SEEN, s] - at[SINCE, s]), int(at[ZEROS, s]), int(at[ODD, s]))
+            if at[NEXT, s]:
+                self._benches[at[BENCH, s] - 1].free(int(at[ROW, s]))
+                at[BENCH, s], at[ROW, s], at[NEXT, s], at[NEXT_ROW, s] = at[NEXT, s], at[NEXT_ROW, s], 0, 0
+                self._learning -= 1
+                at[DUE, s] = next_look(int(at[SEEN, s]))
+            else:
+                already = self._benches[at[BENCH, s] - 1].name == self._intermittent
+                wanted = found.intermittent(already)
+                at[WHY, s], at[WHY_OF, s], at[WHY_ZEROS, s], at[WHY_ODD, s] = FOUND, found.samples, found.zeros, found.odd
+                if wanted == already:
+                    at[DUE, s] = next_look(int(at[SEEN, s]))
+                else:
+                    place = self._place_of(s)
+                    number = self._bench(self._intermittent if wanted else self._named(place, s)[0])
+                    at[NEXT, s], at[NEXT_ROW, s] = number, self._benches[number - 1].take(1, self._zone(place))[0]
+                    at[DUE, s] = min(int(at[SEEN, s]) + SWITCH, NEVER - 2)
+                    self._learning += 1
+                    self._plain = False
+            at[SINCE, s], at[ZEROS, s], at[ODD, s] = at[SEEN, s], 0, 0
+
+    def _place(self, slots: Sequence[int] | range) -> None:
+        """Give slots without a bench one, as far as their keys are known. Nobody steps meanwhile."""
+        at = self._at
+        groups: dict[tuple[str, int, int], list[int] | range] = {}
+        if isinstance(slots, range) and not self._placement.tables and slots.stop <= self._full:
+            default = self._placement.default
+            groups[self._main, self._zone(default), YOUNG if default.detector == AUTO else BY_DEFAULT] = slots
+        else:
+            for s in slots:
+                if self._placement.tables and (self._keys is None or s >= len(self._keys)):
+                    self._waiting = True
+                    continue
+                place = self._place_of(s)
+                name, why = self._named(place, s)
+                of = groups.setdefault((name, self._zone(place), why), [])
+                assert isinstance(of, list)
+                of.append(s)
+        for (name, zone, why), of_group in groups.items():
+            number = self._bench(name)
+            given = np.arange(of_group.start, of_group.stop) if isinstance(of_group, range) else np.array(of_group, np.intp)
+            rows = self._benches[number - 1].take(len(given), zone)
+            at[:, given] = 0
+            at[BENCH, given], at[ROW, given], at[WHY, given] = number, rows, why
+            watched = why in (YOUNG, BY_MEMORY) and self._intermittent
+            at[DUE, given] = next_look(0) if watched else NEVER
+            self._plain = self._plain and number == 1 and bool((rows == given).all())
+        if self._waiting and not isinstance(slots, range):
+            self._waiting = bool((at[BENCH, : self._slots] == 0).any())
+
+    def _named(self, place: Place, slot: int) -> tuple[str, int]:
+        """The detector a series begins with, and why."""
+        if place.detector != AUTO:
+            return place.detector, TOLD if place.told_by else BY_DEFAULT
+        if slot >= self._full:
+            return LEAN, BY_MEMORY
+        return ("default" if place.told_by else self._main), YOUNG
+
+    def _kept(self, start: int, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which series from slot `start` on go on with what was saved: the bench is there, and the configuration agrees."""
+        names = {bench.id: bench.name for bench in self._known()}
+
+        def keeps(slot: int, id_: int) -> bool:
+            if id_ not in names or (self._placement.tables and (self._keys is None or slot >= len(self._keys))):
+                return False
+            name, why = self._named(self._place_of(slot), slot)
+            return names[id_] == name or (why in (YOUNG, BY_MEMORY) and names[id_] == self._intermittent)
+
+        if self._placement.tables or start + len(ids) > self._full:
+            return np.array([keeps(start + i, id_) for i, id_ in enumerate(ids.tolist())], np.bool_)
+        return np.isin(ids, [id_ for id_ in names if keeps(start, id_)])
+
+    def _seats(self, bench: Bench, slots: NDArray[np.intp], before: NDArray[np.int32] | None) -> NDArray[np.int32]:
+        """A row of the bench for each of these series: the one it has, else another; before: their columns till now."""
+        rows = np.full(len(slots), -1, np.int32)
+        if before is not None:
+            has = before[BENCH] == self._benches.index(bench) + 1
+            rows[has] = before[ROW, has]
+        need = np.flatnonzero(rows < 0)
+        zones = np.array([self._zone(self._place_of(s)) for s in slots[need].tolist()], np.intp)
+        for zone in np.unique(zones).tolist():
+            at = need[zones == zone]
+            rows[at] = np.sort(bench.take(len(at), zone))
+        return rows
+
+    def _leave(self, before: NDArray[np.int32], now: NDArray[np.int32]) -> None:
+        """Free the rows that these series had and have no more; columns of the same series."""
+        for which, row in ((BENCH, ROW), (NEXT, NEXT_ROW)):
+            left = (before[which] > 0) & ((before[which] != now[which]) | (before[row] != now[row]))
+            for number, at in before[[which, row]][:, left].T.tolist():
+                self._benches[number - 1].free(at)
+
+    def _known(self) -> Iterable[Bench]:
+        """The benches there are, and those that evidence or memory may ask for."""
+        for name in dict.fromkeys((*(b.name for b in self._benches), self._intermittent, LEAN)):
+            if name:
+                yield self._benches[self._bench(name) - 1]
+
+    def _bench(self, name: str) -> int:
+        """Number, from 1, of the bench of a detector, made when it is not there."""
+        for number, bench in enumerate(self._benches, 1):
+            if bench.name == name:
+                return number
+        self._benches.append(Bench(name, self._make(name), self._calendar))
+        return len(self._benches)
+
+    def _place_of(self, slot: int) -> Place:
+        known = self._keys is not None and slot < len(self._keys)
+        return self._placement.of(self._keys[slot]) if known and self._keys is not None else self._placement.default
+
+    def _zone(self, place: Place) -> int:
+        return 0 if self._calendar is None else self._calendar.index(place.time_zone, place.holidays)
+
+    def _widen(self, slots: int) -> None:
+        if slots > self._at.shape[1]:
+            self._at = np.ascontiguousarray(grown(np.ascontiguousarray(self._at.T), slots).T)
+        self._slots = max(self._slots, slots)
+
+    def _is_plain(self) -> bool:
+        at = self._at[:, : self._slots]
+        return not self._learning and bool((at[BENCH] == 1).all() and (at[ROW] == np.arange(self._slots)).all())
+
+
+def _calendar(placement: Placement) -> Calendar | None:
+    """Every pair of zone and holidays that the configuration can lead to; None when all are UTC without holidays."""
+    default = placement.default
+    zones = dict.fromkeys([default.time_zone, *(t.time_zone for t in placement.tables if t.time_zone is not None)])
+    days = dict.fromkeys([default.holidays, *(t.holidays for t in placement.tables if t.holidays is not None)])
+    pairs = list(product(zones, days))
+    return None if pairs == [("UTC", "")] else Calendar.of(pairs)
+
+
+def _by_bench(at: NDArray[np.int32], benches: Sequence[Bench]) -> Iterable[tuple[Bench, int, NDArray[np.intp]]]:
+    """(bench, role, where): the series it speaks for (role 0), then those it is learning (1)."""
+    for number, bench in enumerate(benches, 1):
+        for role, column in ((0, BENCH), (1, NEXT)):
+            where = np.flatnonzero(at[column] == number)
+            if where.size:
+                yield bench, role, where
+
+
+def _fill(out: Scored, rows: NDArray[np.intp], part: Scored) -> None:
+    for name in ("raw", "score", "segment", "expected", "low", "high", "part"):
+        getattr(out, name)[rows] = getattr(part, name)
