@@ -66,8 +66,9 @@ def rolling(values: Sequence[float], window: int) -> list[Judged]:
     for i in range(1, len(values)):
         past = values[max(0, i - window) : i]
         centre = median(past)
-        away = [abs(v - centre) for v in past]
-        spread = 1.4826022185056018 * median(away) or math.sqrt(math.pi / 2) * fmean(away)
+        away = sorted(abs(v - centre) for v in past)
+        wide = away[math.ceil(0.9 * len(past)) - 1] / 1.6448536269514722
+        spread = max(1.4826022185056018 * median(away), wide) or math.sqrt(fmean([a * a for a in away]))
         found.append((strength(values[i] - centre, spread), centre, 3 * spread))
     return found
 

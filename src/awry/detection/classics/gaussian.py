@@ -86,7 +86,7 @@ class Gaussian:
     """Normal tail of a sliding window; 4.3 KB a series (8 bytes times window + slide + 4). Choose it for steady noise.
 
     With mean m and deviation s of the last `window` values, refitted after every `slide` of them, z = |x - m| / s and
-    the strength is ln(1 - ln erfc(z / sqrt 2)): twice as many nats of tail probability are one onset. The band is m -+ 3 s.
+    the strength is ln(1 - ln erfc(z / sqrt 2)): a new onset takes about twice the nats of the last. The band is m -+ 3 s.
     Numenta's baseline gives 1 - erfc(z / sqrt 2) / 2, the same order, rounded to 1 from z = 8 on (Ahmad, Lavin,
     Purdy, Agha, doi:10.1016/j.neucom.2017.04.070; Lavin, Ahmad, doi:10.1109/ICMLA.2015.141). Every value of the window weighs
     the same, so an outlier widens the band until it leaves.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
-from awry.detection.classics.rows import NORMAL_FROM_MEAN, USABLE, Rows, blank, check_options, printable, strength_of
+from awry.detection.classics.rows import USABLE, Rows, blank, check_options, printable, strength_of
 from awry.detection.state import kernel
 
 HELD, NEXT = 0, 1
@@ -17,6 +18,8 @@ RING = 2
 """The ring of `window` values in order of arrival, followed by the same values in order of size."""
 NORMAL_FROM_MAD = 1.4826022185056018
 """Standard deviation of a normal distribution over its median absolute deviation."""
+WIDE, NORMAL_FROM_WIDE = 0.9, 1.0 / 1.6448536269514722
+"""Share of the values within the wider distance, and the standard deviation of a normal distribution over it."""
 NONE, BELOW, ABOVE = 0, 1, 2
 
 
@@ -73,16 +76,17 @@ def kth_distance(ordered: NDArray[np.float64], count: int, centre: float, k: int
 
 @kernel
 def centre_and_spread(ordered: NDArray[np.float64], count: int) -> tuple[float, float]:
-    """Median, and 1.4826 MAD; where more than half the values are equal, 1.2533 times the mean distance from the median."""
+    """Median; the larger of 1.4826 MAD and the distance within which 90 % lie over 1.645, or the root mean square if both are 0."""
     below, above = ordered[(count - 1) // 2], ordered[count // 2]
     centre = below + 0.5 * (above - below)
     mad = 0.5 * (kth_distance(ordered, count, centre, (count + 1) // 2) + kth_distance(ordered, count, centre, count // 2 + 1))
-    if mad > 0.0:
-        return centre, NORMAL_FROM_MAD * mad
-    total = 0.0
+    wide = kth_distance(ordered, count, centre, math.ceil(WIDE * count))
+    if wide > 0.0:
+        return centre, max(NORMAL_FROM_MAD * mad, NORMAL_FROM_WIDE * wide)
+    squares = 0.0
     for k in range(count):
-        total += abs(ordered[k] - centre)
-    return centre, NORMAL_FROM_MEAN * total / count
+        squares += (ordered[k] - centre) * (ordered[k] - centre)
+    return centre, math.sqrt(squares / count)
 
 
 @kernel
@@ -110,11 +114,13 @@ def step_rows(
 class Rolling:
     """Robust rolling z; 4.1 KB a series (16 bytes times window + 1). Choose it for noise with outliers and level shifts.
 
-    Over the last `window` values: m their median, s = 1.4826 median |v - m| (Hampel, doi:10.1080/01621459.1974.10482962; Leys
-    et al., doi:10.1016/j.jesp.2013.03.013), or 1.2533 mean |v - m| where more than half the values are equal (Iglewicz
-    and Hoaglin, How to Detect and Handle Outliers, 1993). Strength 2 ln(1 + |x - m| / s), band m -+ 3 s. The window is
-    kept in order of size too, so a sample costs binary searches and one move, not a sort. A new level is accepted after
-    half a window; a daily cycle is only followed when the window is much shorter than a day.
+    Over the last `window` values: m their median, s the larger of 1.4826 median |v - m| (Hampel,
+    doi:10.1080/01621459.1974.10482962; Leys et al., doi:10.1016/j.jesp.2013.03.013) and q / 1.645, q the distance within which
+    90 % of them lie: for real series, which idle at one level and visit others, the median distance alone is far too small.
+    Where over 90 % are equal, s is the root mean square distance.
+    Strength 2 ln(1 + |x - m| / s), band m -+ 3 s. The window is kept in order of size too, so a sample costs binary searches
+    and one move, not a sort. A new level is accepted after half a window, and a cycle is followed when it is much
+    longer than the window.
     """
 
     window: int = 256
