@@ -67,6 +67,12 @@ def run(args: argparse.Namespace) -> int:
             title = f"{name}: recall (median delay in rows); {of_sets}; {report.clean_rows:,} clean rows; {seconds:.0f} s"
             print_table(title, *recall_rows(report, heads[name]))
             print("false alerts in 10,000 clean rows:", *(f"{n} {v:.2f}" for n, v in report.false_per_10k.items()), sep="  ")
+            alerts = [(cell.right, sum(cell.named.values())) for cell in report.cells if cell.right == cell.right]
+            if alerts:
+                right, of = sum(share * count for share, count in alerts), sum(count for _, count in alerts)
+                print(
+                    f"the part named at the first alert of score was a right one in {right:.0f} of {of} faults ({right / of:.0%})"
+                )
             rows = [
                 [f"{output}, {fault}", *(f"{v:.2f}" for v in by_row.values())]
                 for output, faults in young.recall.items()

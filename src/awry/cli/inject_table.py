@@ -36,7 +36,6 @@ def report_json(report: InjectReport, young: Young | None = None) -> dict[str, A
                 "kind": cell.kind,
                 "size": cell.size,
                 "faults": cell.faults,
-                "by_chance": cell.chance,
                 "recall": cell.recall,
                 "delay_rows": {name: number(value, 1) for name, value in cell.delay.items()},
                 "named": cell.named,

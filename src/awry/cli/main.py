@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("awry.cli.serve", "take in metrics and watch them: the server"),
     "demo": ("awry.cli.demo", "the server with this machine and some recorded series to look at"),
     "detect": ("awry.cli.detect", "score a file and print its anomalies"),
+    "inject": ("awry.cli.inject", "put faults into your own data: what would you have been told, how soon"),
     "replay": ("awry.cli.replay", "send recorded series through the engine as if live"),
     "top": ("awry.cli.top", "live view of the strangest series of a running server"),
     "series": ("awry.cli.series", "list or delete series of a running server"),

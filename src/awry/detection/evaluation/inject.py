@@ -3,8 +3,8 @@
 A stretch is rows of one series without labels. The detector learns its history, goes on over the clean rows after it, and the
 largest values it emits there set, for each output, one threshold for all stretches: the lowest that gives at most one alert in
 10,000 clean rows. At two rows of each stretch its state is kept, and each fault continues from there. An alert is an onset at or
-above the threshold; it finds the fault when it comes within the rows that count for its kind (faults.py). The outputs are each
-head alone, `raw`, the mixture of them, and `score`, the calibrated one.
+above the threshold; it finds the fault when it comes within the rows that count for its kind (faults.py), and none comes about
+that row without the fault. The outputs are each head alone, `raw`, the mixture of them, and `score`, the calibrated one.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ HISTORY, ROWS, AT, JITTER = 6000, 10_000, (6000, 7200), 600
 """Of a stretch of a labelled set: rows of history, rows in all, and two faults, each up to 600 rows later."""
 FEWEST_VALUES = 50
 """A column of a set with fewer distinct values is left out."""
+ANYWAY = 10
+"""An alert this near to one that comes without the fault does not find it."""
 MOSTLY = 0.95
 """Share of rows that a stretch must have values for."""
 
@@ -68,13 +70,11 @@ class Cell:
     kind: str
     size: float
     faults: int
-    chance: float
-    """Share that one false alert in 10,000 rows finds by chance."""
     recall: dict[str, float]
     delay: dict[str, float]
     """NaN where nothing was found."""
     named: dict[str, int] = field(default_factory=dict)
-    """Parts named at the first alert of `score`, with how often."""
+    """Parts named at the first alert of the speaker, with how often."""
     right: float = float("nan")
     """Share of those that name a right part (explain.py); NaN for a detector that has no such parts."""
 
@@ -143,6 +143,8 @@ class _Trial:
 
     kind: str
     size: float
+    start: int
+    """Rows after the place of the injection."""
     emitted: Floats
     """(rows, outputs)"""
     part: NDArray[np.uint8]
@@ -192,7 +194,7 @@ def _continued(watch: Watch, stretch: Stretch, row: int, faults: Sequence[Fault]
     at = 0
     for fault, n in zip(faults, lengths, strict=True):
         rows = slice(at + fault.start, at + n)
-        yield _Trial(fault.kind, fault.size, emitted[rows], part[rows])
+        yield _Trial(fault.kind, fault.size, fault.start, emitted[rows], part[rows])
         at += n
 
 
@@ -202,9 +204,11 @@ def run_inject(
     *,
     sizes: dict[str, tuple[float, ...]] = SIZES,
     fixed: Callable[[Stretch], float] | None = None,
+    speaker: str = SCORE,
     progress: Progress = lambda done, of: None,
 ) -> InjectReport:
-    """Measure one detector. fixed: the threshold of a rule on `score`, by stretch: one output more, named "rule"."""
+    """Measure one detector. fixed: the threshold of a rule on `score`, by stretch: one output more, named "rule".
+    speaker: the output whose first alert names a part."""
     every = [one for of_set in series.values() for one in of_set]
     clean, kept = [], []
     for number, one in enumerate(every):
@@ -219,18 +223,21 @@ def run_inject(
     threshold = threshold_for(pooled, len(pooled) // FALSE_ROWS)
     if fixed:
         threshold[-1] = 0.5
-    tally: dict[tuple[str, float], list[tuple[NDArray[np.int64], str, int]]] = {}
-    parts, at_score = Watch(detector).parts, outputs.index(SCORE)
-    for number, (one, snapshots, limit) in enumerate(kept):
+    tally: dict[tuple[str, float], list[tuple[NDArray[np.int64], str]]] = {}
+    parts, spoke = Watch(detector).parts, outputs.index(speaker)
+    for number, ((one, snapshots, limit), calm) in enumerate(zip(kept, clean, strict=True)):
+        near = _near(calm >= threshold)
         for row, state in snapshots:
             for trial in _trials(detector, one, row, state, sizes):
                 emitted = _with_rule(trial.emitted, limit)
-                alerts = emitted >= threshold
+                at = row - one.history + trial.start
+                alerts = (emitted >= threshold) & ~near[at : at + len(emitted)]
                 first = np.where(alerts.any(axis=0), alerts.argmax(axis=0), -1)
-                named = parts[trial.part[first[at_score]]] if first[at_score] >= 0 else ""
-                tally.setdefault((trial.kind, trial.size), []).append((first, named, len(emitted)))
+                named = parts[trial.part[first[spoke]]] if first[spoke] >= 0 else ""
+                tally.setdefault((trial.kind, trial.size), []).append((first, named))
         progress(len(every) + number + 1, 2 * len(every))
     known = any(part in RIGHT[kind] for part in parts for kind in RIGHT)
+    wanted = [of for of in ((kind, size) for kind in sizes for size in sizes[kind]) if of in tally]
     return InjectReport(
         detector,
         outputs,
@@ -238,8 +245,17 @@ def run_inject(
         len(pooled),
         dict(zip(outputs, threshold.tolist(), strict=True)),
         dict(zip(outputs, ((pooled >= threshold).mean(axis=0) * FALSE_ROWS).round(3).tolist(), strict=True)),
-        [_cell(*of, tally[of], outputs, known) for of in ((kind, size) for kind in sizes for size in sizes[kind]) if of in tally],
+        [_cell(*of, tally[of], outputs, spoke, known) for of in wanted],
     )  # fmt: skip
+
+
+def _near(alerts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows (rows, outputs) with an alert at most ANYWAY rows away."""
+    total: NDArray[np.int64] = np.zeros((len(alerts) + 1, alerts.shape[1]), np.int64)
+    np.cumsum(alerts, axis=0, out=total[1:])
+    rows = np.arange(len(alerts))
+    since = total[np.minimum(rows + ANYWAY + 1, len(alerts))] - total[np.maximum(rows - ANYWAY, 0)]
+    return np.asarray(since > 0, np.bool_)
 
 
 def _with_rule(emitted: Floats, limit: float | None) -> Floats:
@@ -249,18 +265,18 @@ def _with_rule(emitted: Floats, limit: float | None) -> Floats:
     return np.column_stack((emitted, emitted[:, -1] >= np.float32(limit - 5e-5))).astype(np.float32)
 
 
-def _cell(kind: str, size: float, seen: list[tuple[NDArray[np.int64], str, int]], outputs: Sequence[str], known: bool) -> Cell:
-    first = np.stack([f for f, _, _ in seen])
+def _cell(
+    kind: str, size: float, seen: list[tuple[NDArray[np.int64], str]], outputs: Sequence[str], spoke: int, known: bool
+) -> Cell:
+    first = np.stack([f for f, _ in seen])
     found = first >= 0
-    rows = float(np.mean([n for _, _, n in seen]))
     recall = dict(zip(outputs, found.mean(axis=0).round(3).tolist(), strict=True))
     delay = {name: float(np.median(first[found[:, k], k])) if found[:, k].any() else float("nan") for k, name in enumerate(outputs)}
-    at = np.array([f[outputs.index(SCORE)] for f, _, _ in seen])
-    names = [(name, int(row)) for (_, name, _), row in zip(seen, at, strict=True) if row >= 0]
+    names = [(name, int(f[spoke])) for f, name in seen if f[spoke] >= 0]
     named: dict[str, int] = {}
     for name, _ in names:
         named[name] = named.get(name, 0) + 1
     told = names and known
     right = float(np.mean([name in right_parts(kind, row) for name, row in names])) if told else float("nan")
     ordered = dict(sorted(named.items(), key=lambda item: -item[1]))
-    return Cell(kind, size, len(seen), round(1 - (1 - 1 / FALSE_ROWS) ** rows, 3), recall, delay, ordered, right)
+    return Cell(kind, size, len(seen), recall, delay, ordered, right)
