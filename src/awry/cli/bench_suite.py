@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from awry.detection.evaluation.labelled import SetFile
     from awry.detection.evaluation.suite import SuiteReport
 
-QUICK_FILES = 6
+QUICK_FILES = 4
 """Files of each set that --quick takes, evenly spread."""
 EPILOG = """examples:
   awry bench suite sets --detector default

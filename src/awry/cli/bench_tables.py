@@ -55,8 +55,8 @@ QUALITY = (
     Column("us/sample", _of("microseconds_per_sample"), -1, lambda value: f"{value:.2f}"),
 )
 NAB = tuple(
-    Column(head, _of(output, "nab", profile), 1, lambda value: f"{value:.1f}")
-    for output in ("raw", "score")
+    Column(prefix + head, _of(output, "nab", profile), 1, lambda value: f"{value:.1f}")
+    for output, prefix in (("raw", ""), ("score", "score "))
     for head, profile in (("NAB", "standard"), ("low FP", "reward_low_FP"), ("low FN", "reward_low_FN"))
 )
 RULE = (
@@ -79,8 +79,8 @@ def tables(figures: dict[str, Any]) -> Iterator[tuple[str, list[str], list[list[
     ]  # fmt: skip
     if len(people) > 1:
         yield (
-            "Mean rank over all sets and measures of raw (1 is best), and where 90 % of resampled ranks lie",
-            ["", "rank", "", ""],
+            "Mean rank over all sets and measures of raw (1 is best)",
+            ["", "rank", "90 % of resampled", ""],
             ranked,
         )
     for name, size in figures["sets"].items():

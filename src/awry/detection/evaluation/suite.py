@@ -45,7 +45,10 @@ class FileOutcome:
     """How one contestant did on one file, from its first scored row on."""
 
     name: str
+    first: int
+    """The first scored row."""
     rows: int
+    """Scored ones."""
     samples: int
     """Of the whole file, all metrics."""
     seconds: float
@@ -196,8 +199,9 @@ def _measure(file: Labelled, severity: Severity, seconds: float, watched: Any) -
     inside, known = _coverage(file, severity)
     nab = file.set == NAB
     windows = [(int(first), int(last)) for first, last in events_of(file.truth)] if nab else []
+    alerts = {output: Alerts.of(mark[start:], truth, at) for output, mark in marks.items()}
     return FileOutcome(
-        file.name, len(truth), file.value.size, seconds, {o: Alerts.of(m[start:], truth, at) for o, m in marks.items()}, areas,
+        file.name, start, len(truth), file.value.size, seconds, alerts, areas,
         inside, known, marks if nab else {}, windows, watched,
     )  # fmt: skip
 
