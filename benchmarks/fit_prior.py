@@ -1,6 +1,8 @@
 """Fits the pooled survival curves that calibration shrinks to, from the labelled sets of a data folder; writes prior.json.
 
-    python -m benchmarks.fit_prior DATA [--out src/awry/detection/prior.json]
+    python -m benchmarks.fit_prior DATA [--detector default] [--out src/awry/detection/prior.json]
+
+The curves of other detectors in that file are kept.
 
 Per set, head and age of the series it counts episodes by their largest strength, leaving out those that
 touch a labelled row, and averages the rates over the sets with equal weight. In NAB nobody looked for anomalies in the first 15 %
@@ -73,11 +75,11 @@ def without_start(
     return [(strength, truth | (np.arange(len(truth)) < min(0.15 * len(truth), 750))) for strength, truth in scored]
 
 
-def tally_idle() -> Tally:
+def tally_idle(detector: str) -> Tally:
     """Idle hosts: 20 over days, and 100 in their first hours, of which the days hold too little."""
     days, hours = (
-        tally_of(strengths(synthetic("idle host", seed=77))),
-        tally_of(strengths(synthetic("idle host", 1600, 100, seed=78))),
+        tally_of(strengths(synthetic("idle host", seed=77), detector)),
+        tally_of(strengths(synthetic("idle host", 1600, 100, seed=78), detector)),
     )
     return days[0] + hours[0], days[1] + hours[1]
 
@@ -103,13 +105,15 @@ def main() -> None:
     """Fit on all sets and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--detector", default="default", metavar="NAME")
     parser.add_argument("--out", type=Path, default=Path("src/awry/detection/prior.json"))
     args = parser.parse_args()
-    tallies = [tally_of(strengths(labelled(args.data, name))) for name in FOLDERS]
-    tallies.append(tally_of(without_start(strengths(labelled(args.data, "nab")))))
-    curve = fit([*tallies, tally_idle()])
+    tallies = [tally_of(strengths(labelled(args.data, name), args.detector)) for name in FOLDERS]
+    tallies.append(tally_of(without_start(strengths(labelled(args.data, "nab"), args.detector))))
+    curve = fit([*tallies, tally_idle(args.detector)])
     about = "ln of episodes per sample at or above each edge of 48 bins of width 0.2; by age (young, growing, grown) and head"
-    table = {"default": {"about": about, "log_rate": np.round(curve, 3).tolist()}}
+    table = json.loads(args.out.read_text()) if args.out.exists() else {}
+    table[args.detector] = {"about": about, "log_rate": np.round(curve, 3).tolist()}
     args.out.write_text(json.dumps(table) + "\n")
     for age, name in enumerate(("young", "growing", "grown")):
         for head in range(curve.shape[1]):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch
-from awry.detection.default import DefaultDetector
+from awry.detection.catalogue import make_detector
 from awry.detection.evaluation.nab_corpus import read_corpus
 
 STEP_SECONDS = {"smd": 60, "asd": 300, "skab": 1}
@@ -102,11 +102,11 @@ def synthetic(kind: str, rows: int = 40_000, count: int = 20, seed: int = 1) -> 
 SYNTHETIC = ("normal", "ar .9", "ar .99", "seasonal", "lognormal", "counts", "idle host")
 
 
-def strengths(series: Iterator[Series]) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-    """Per series the default detector's strengths (rows, heads) and the truth; each series alone in slot 0."""
+def strengths(series: Iterator[Series], name: str = "default") -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """Per series a detector's strengths (rows, heads) and the truth; each series alone in slot 0."""
     out = []
     for one in series:
-        detector = DefaultDetector()
+        detector = make_detector(name)
         detector.grow(1)
         raw = detector.step(Batch.of(np.zeros(len(one.value)), one.time, one.value))
         out.append((raw.strength, one.truth))
