@@ -129,19 +129,35 @@ def settings() -> str:
 
 def command_line() -> str:
     """Every command with its flags."""
-    parser = build_parser("*")
-    subparsers = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    commands = _subcommands(build_parser("*"))
     parts = [table(["Command", ""], [(f"[`awry {name}`](#awry-{name})", summary) for name, (_, summary) in COMMANDS.items()])]
-    for name, sub in subparsers.choices.items():
-        usage = " ".join(sub.format_usage().split()).removeprefix("usage: ")
-        parts += [f"## awry {name}", inspect.cleandoc(sub.description or ""), f"```\n{usage}\n```"]
-        rows = [(_flag(action), (action.help or "").replace("%%", "%").replace("%(default)s", str(action.default)))
-                for action in sub._actions if action.dest != "help" and action.help != argparse.SUPPRESS]  # fmt: skip
-        if rows:
-            parts.append(table(["Argument", ""], rows))
-        if sub.epilog:
-            parts.append(f"```\n{inspect.cleandoc(sub.epilog).strip()}\n```")
+    for name, sub in commands.items():
+        parts += _command(f"awry {name}", sub, "##")
+        for inner, subsub in _subcommands(sub).items():
+            parts += _command(f"awry {name} {inner}", subsub, "###")
     return "\n\n".join(parts)
+
+
+def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(found[0].choices) if found else {}
+
+
+def _command(title: str, sub: argparse.ArgumentParser, level: str) -> list[str]:
+    usage = " ".join(sub.format_usage().split()).removeprefix("usage: ")
+    parts = [f"{level} {title}", inspect.cleandoc(sub.description or ""), f"```\n{usage}\n```"]
+    rows = []
+    for action in sub._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            inner = {choice.dest: choice.help or "" for choice in action._choices_actions}
+            rows += [(f"[`{name}`](#{title.replace(' ', '-')}-{name})", summary) for name, summary in inner.items()]
+        elif action.dest != "help" and action.help != argparse.SUPPRESS:
+            rows.append((_flag(action), (action.help or "").replace("%%", "%").replace("%(default)s", str(action.default))))
+    if rows:
+        parts.append(table(["Argument", ""], rows))
+    if sub.epilog:
+        parts.append(f"```\n{inspect.cleandoc(sub.epilog).strip()}\n```")
+    return parts
 
 
 def _flag(action: argparse.Action) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 
 BENCHMARKS: dict[str, tuple[str, str]] = {
     "nab": ("awry.cli.bench_nab", "the Numenta Anomaly Benchmark, beside its published scoreboard"),
@@ -17,6 +16,8 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
 EPILOG = """examples:
   awry bench nab --data nab
   awry bench suite sets --html suite.html
+  awry bench inject sets
+  awry bench calibration
 
 `awry bench NAME --help` tells more about a benchmark."""
 
@@ -25,8 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `awry bench`: a sub-command for each benchmark."""
     subparsers = parser.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True, title="benchmarks")
     for name, (module, summary) in BENCHMARKS.items():
-        if importlib.util.find_spec(module) is None:
-            continue
         sub = subparsers.add_parser(
             name, help=summary, description=summary[:1].upper() + summary[1:] + ".", formatter_class=parser.formatter_class
         )

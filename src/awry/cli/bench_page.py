@@ -144,9 +144,8 @@ def _draw(file: Labelled, severity: Severity, outcome: FileOutcome, case: _Case,
     instant = str(np.datetime64(int(file.time[case.first]), "ms").astype("datetime64[s]")).replace("T", " ")
     if case.kind == "miss":
         note = f"{instant}, {duration((case.last - case.first + 1) * file.step_ms)} long"
-        note += (
-            f", at most {visible + 0.5:.1f} widths of the band from its middle" if visible > 0 else ", never outside of the band"
-        )
+        widths = f"up to {visible:.1f} widths of the band" if visible < 100 else "more than 100 widths of the band"
+        note += f", {widths} outside of it" if visible > 0 else ", never outside of the band"
     else:
         note = f"{instant}, strength {case.strength:.2f} against a threshold of {threshold:.2f}"
     metric = f" · {file.columns[column]}" if len(file.columns) > 1 else ""
