@@ -18,6 +18,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.detection.horizon import learn_horizon
 from awry.detection.state import (
     ANCHOR,
     BAND_HIGH,
@@ -65,14 +66,15 @@ LARGEST, ROUNDING = 3.4e38, 1.2e-7
 def forecast(f: NDArray[np.float32], previous: float, day: float, day_known: bool) -> tuple[float, float]:
     """The expected value in the series' unit, and the mean absolute error that it has had lately."""
     if f[ERR_LAST] < f[ERR_MIX]:
-        return previous, f[ERR_LAST]
-    return mixture(f, previous, day, day_known), f[ERR_MIX]
+        return previous, float(f[ERR_LAST])
+    best: float = mixture(f, previous, day, day_known)
+    return best, float(f[ERR_MIX])
 
 
 @kernel
 def mixture(f: NDArray[np.float32], previous: float, day: float, day_known: bool) -> float:
     """The last value, moved by its learned share towards each of the other forecasts."""
-    best = previous + f[TO_LEVEL] * (f[LEVEL] - previous) + f[TO_TREND] * (f[TREND] + f[SLOPE] - previous)
+    best: float = previous + f[TO_LEVEL] * (f[LEVEL] - previous) + f[TO_TREND] * (f[TREND] + f[SLOPE] - previous)
     if day_known:
         best += f[TO_DAY] * (day + f[OFFSET] - previous)
     return best
@@ -118,13 +120,13 @@ def band_scale(f: NDArray[np.float32]) -> float:
 
 
 @kernel
-def learn_band(f: NDArray[np.float32], n: int, away: float, damp: float) -> None:
-    """Learn the scale and both edges from value - expected."""
+def learn_band(f: NDArray[np.float32], n: int, young: float, away: float, damp: float) -> None:
+    """Learn the scale and both edges from value - expected. young: 1 / (n + 1), the rate of a plain mean."""
     scale, size = band_scale(f), abs(away)
     cap = ERROR_CUT * max(f[BAND_SCALE], f[BAND_NOW])
     size = min(size, cap) if cap > 0.0 else size
-    f[BAND_SCALE] += max(1.0 / (n + 1), SLOW_RATE) * damp * (size - f[BAND_SCALE])
-    f[BAND_NOW] += max(1.0 / (n + 1), FAST_RATE) * (size - f[BAND_NOW])
+    f[BAND_SCALE] += max(young, SLOW_RATE) * damp * (size - f[BAND_SCALE])
+    f[BAND_NOW] += max(young, FAST_RATE) * (size - f[BAND_NOW])
     if f[BAND_SCALE] < TINY:
         f[BAND_SCALE] = 0.0
     if f[BAND_NOW] < TINY:
@@ -159,12 +161,14 @@ def learn_expected(
         f[LEVEL] = f[TREND] = f[CEILING] = f[FLOOR] = x
         f[BAND_LOW], f[BAND_HIGH] = -START_BAND, START_BAND
         return
-    learn_mixture(f, x, previous, day, day_known, max(1.0 / (n + 1), ERROR_RATE) * damp, damp)
-    learn_band(f, n, x - best, damp)
+    young = 1.0 / (n + 1)
+    learn_mixture(f, x, previous, day, day_known, max(young, ERROR_RATE) * damp, damp)
+    learn_band(f, n, young, x - best, damp)
     learn_limits(f, x, previous)
+    learn_horizon(f, n, young, x, x if f[ERR_LAST] < f[ERR_MIX] else best, day, day_known, damp)
     if day_known:
         f[OFFSET] += OFFSET_RATE * damp * (x - day - f[OFFSET])
-    f[LEVEL] += max(1.0 / (n + 1), LEVEL_RATE) * damp * (x - f[LEVEL])
+    f[LEVEL] += max(young, LEVEL_RATE) * damp * (x - f[LEVEL])
     ahead = f[TREND] + f[SLOPE]
     f[TREND] = ahead + TREND_RATE * damp * (x - ahead)
     f[SLOPE] = SLOPE_KEEP * (f[SLOPE] + SLOPE_RATE * damp * (x - ahead))
@@ -175,7 +179,8 @@ def band(f: NDArray[np.float32], d: NDArray[np.float64], best: float) -> tuple[f
     """expected, low, high in the series' own numbers, finite in float32, low <= expected <= high."""
     scale = band_scale(f)
     low, high = best + f[BAND_LOW] * scale, best + f[BAND_HIGH] * scale
-    return shown(f, d, best, low, high)
+    numbers: tuple[float, float, float] = shown(f, d, best, low, high)
+    return numbers
 
 
 @kernel

@@ -39,6 +39,12 @@ TO_TREND, TO_DAY, TREND, SLOPE, BAND_NOW = 34, 35, 36, 37, 38
 """Of the expected value: shares of its mixture, level and slope of its trend, mean error over 5 samples."""
 CEILING, CEILING_HITS, FLOOR, FLOOR_HITS = 39, 40, 41, 42
 """Extremes of the values, and how often each was reached from within since it was passed last."""
+DRIFT, FROM, FROM_OFFSET, FROM_DRIFT = 43, 44, 45, 46
+"""Of horizon forecasts: lasting slope per sample; where the forecast under test began, with the offset and slope of then."""
+FAR_STAY, FAR_DAY, FAR_RAMP, NEAR_STAY, NEAR_DAY, NEAR_RAMP = 47, 48, 49, 50, 51, 52
+"""Mean absolute errors of the three horizon forecasts after about 380 and about 48 samples."""
+MOVE = 53
+"""Largest usual move of the level, per sample."""
 SCALARS = 56
 """What lies below is shared by every detector that uses these kernels; the rest is the default detector's."""
 PCA = SCALARS
