@@ -102,8 +102,8 @@ def step_rows(
         row[SPREAD] += max(1.0 / (n + 1.0), SPREAD_RATE) * (abs(error) - row[SPREAD])
         row[IN_VISIT] += 1.0
         if known:
-            a_day = max(BUCKET_MS / max(row[INTERVAL], 1.0), 1.0)
-            learned = max(1.0 / row[VISITS + bucket], season_rate) / a_day
+            a_visit = max(BUCKET_MS / max(row[INTERVAL], 1.0), 1.0)
+            learned = max(1.0 / row[VISITS + bucket], season_rate) / a_visit
             row[SEASON + bucket] += learned * (1.0 - rate) * error
             row[ERROR + bucket] += learned * (abs(error) - row[ERROR + bucket])
         else:
