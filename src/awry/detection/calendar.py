@@ -148,9 +148,9 @@ def zone_table(name: str) -> tuple[tuple[int, int], ...]:
         return ((_ms(_EPOCH), 0),)
     known = available_timezones()
     if name not in known:
-        lower = {zone.lower(): zone for zone in known}
-        near = difflib.get_close_matches(name.lower(), lower, 1, 0.6) or [z for z in lower if z.endswith("/" + name.lower())]
-        hint = f"did you mean {lower[near[0]]!r}?" if near else 'names are those of IANA, such as "Europe/Berlin"'
+        names = {zone.lower().rpartition("/")[2]: zone for zone in sorted(known)} | {zone.lower(): zone for zone in known}
+        near = difflib.get_close_matches(name.lower(), names, 1, 0.7)
+        hint = f"did you mean {names[near[0]]!r}?" if near else 'names are those of IANA, such as "Europe/Berlin"'
         raise InvalidInput(f"cannot find the time zone {name!r}", hint=hint)
     zone = ZoneInfo(name)
 

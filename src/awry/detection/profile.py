@@ -6,6 +6,7 @@ Profile time is local time in which holidays are rest days (calendar.py); withou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def confidence(
         return Confidence(0.0, typical, 0.0, 0.0)
     within = (SIGMA_PER_MEAN * usual) ** 2
     between = float(np.var(means[believed].astype(np.float64)))
-    noise = within * float(_noise(samples_per_visit)[visits[believed]].mean())
+    noise = within * float(_noise(round(samples_per_visit, 1))[visits[believed]].mean())
     if between <= 0.0 or not np.isfinite(between + within):
         return Confidence(0.0, typical, known, 0.0)
     pattern = max(between - noise, 0.0)
@@ -121,6 +122,7 @@ def profile_words(found: dict[str, Confidence]) -> str:
     return ", ".join(parts)
 
 
+@cache
 def _noise(samples: float) -> NDArray[np.float64]:
     """Variance of a bucket's mean after 0 to 255 visits, in units of the variance of one visit."""
     noise = np.ones(256)
