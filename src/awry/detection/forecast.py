@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.core.batch import Arrays
+from awry.core.batch import Arrays, Batch
 from awry.core.errors import Conflict, InvalidInput
+from awry.detection import lean_records
+from awry.detection.calendar import Calendar
+from awry.detection.default import DefaultDetector
 from awry.detection.expected import FAST_LEAST, forecast, shown
+from awry.detection.lean import LeanDetector
 from awry.detection.profile import KNOWN_VISITS
 from awry.detection.state import (
     ANCHOR,
@@ -24,6 +29,9 @@ from awry.detection.state import (
     BAND_LOW,
     BAND_NOW,
     BAND_SCALE,
+    DAY,
+    DAY_BUCKETS,
+    DAY_VISITS,
     DRIFT,
     FAR_DAY,
     FAR_RAMP,
@@ -48,6 +56,9 @@ DAY_MUST, RAMP_MUST = 0.9, 0.8
 """The day and a ramp are believed where their error is at most this share of staying's."""
 HALF_LIFE_MS, OFFSET_LEFT = 6 * 3_600_000, 0.25
 """In which time the fading part of the offset from the time of day halves, and the part that does not fade."""
+TINY_ERROR = 1e-12
+MOST_GROWTH = 7.0
+"""By how much the one-step band is widened at most, on its way into the band further ahead."""
 BLEND = 8.0
 """Samples over which the one-step forecast's weight falls to 1/e."""
 CONFIDENCES = (90, 99)
@@ -74,15 +85,97 @@ class Forecast:
     """What it mostly follows at its end: stay, day or ramp."""
 
     def reaches(self, limit: float) -> dict[str, int | None]:
-        """When expected gets to the limit, and the earliest and latest that the band allows; None: not within the forecast."""
-        below = self.expected[0] < limit
+        """When expected gets to the limit, and the earliest and latest that the band allows, in Unix ms; None: not in this time.
+
+        From below when the first point is below it, else from above; straight lines between points.
+        """
+        below = bool(self.expected[0] < limit)
         near, far = (self.high, self.low) if below else (self.low, self.high)
 
         def first(column: NDArray[np.float64]) -> int | None:
             over = np.flatnonzero(column >= limit if below else column <= limit)
-            return int(self.time[over[0]]) if over.size else None
+            if not over.size:
+                return None
+            i = int(over[0])
+            if i == 0 or column[i] == column[i - 1]:
+                return int(self.time[i])
+            part = (limit - column[i - 1]) / (column[i] - column[i - 1])
+            return int(self.time[i - 1] + round(part * float(self.time[i] - self.time[i - 1])))
 
         return {"time": first(self.expected), "earliest": first(near), "latest": first(far)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlook:
+    """A copy of one series' state, from which any thread may forecast.
+
+    state: rows f and d of one slot. profile, visits: (buckets,), the day's means and how often each was met. calendar, zone: give
+    profile time (None: UTC). last: time of the newest sample, Unix ms. interval: ms between samples.
+    """
+
+    state: Arrays
+    profile: NDArray[np.float32]
+    visits: NDArray[np.uint8]
+    last: int
+    interval: float
+    calendar: Calendar | None = None
+    zone: int = 1
+
+    def forecast(self, time: NDArray[np.int64], confidence: int = 99) -> Forecast:
+        """Forecast at these times (Unix ms, ascending, after `last`). confidence: percent that the band is to hold.
+
+        Raises Conflict for a series that is too young, InvalidInput for a confidence that is not offered.
+        """
+        if confidence not in CONFIDENCES:
+            raise InvalidInput(f"cannot forecast with a confidence of {confidence} %", hint="90 and 99 are offered")
+        return _forecast(self, time, self._profile_time(time), self._profile_time(np.array([self.last], np.int64)), confidence)
+
+    def next(self, confidence: int = 99) -> Forecast:
+        """The one-step forecast: of the next sample, one interval after the newest."""
+        return self.forecast(np.array([self.last + max(1, round(self.interval))], np.int64), confidence)
+
+    def _profile_time(self, time: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self.calendar is None:
+            return time
+        entry = np.array([self.zone], np.uint16)
+        return self.calendar.times(entry, Batch.of(np.zeros(len(time), np.int32), time, np.zeros(len(time))))
+
+
+def outlook(judge: Any, slot: int, last: int, interval: float) -> Outlook:
+    """What is needed to forecast one series: a copy, made while nobody steps the judge (a Router, a Scorer or a detector).
+
+    last: time of the newest sample, Unix ms. interval: ms between samples. Raises Conflict for a series that is too young or
+    whose detector keeps no state to forecast from.
+    """
+    seat = getattr(judge, "seat", None)
+    if seat is not None:
+        found = seat(slot)
+        if found is None:
+            raise Conflict("cannot forecast yet: no sample was learned", hint="ask again when it has more samples")
+        judge, slot = found
+    detector = getattr(judge, "detector", judge)
+    if isinstance(detector, DefaultDetector):
+        at, visits_at, buckets = DAY, DAY_VISITS, DAY_BUCKETS
+    elif isinstance(detector, LeanDetector):
+        at, visits_at, buckets = lean_records.DAY, lean_records.DAY_VISITS, lean_records.DAY_BUCKETS
+    else:
+        raise Conflict(
+            "cannot forecast this series: its detector keeps no state to forecast from",
+            hint="the detectors default, records, shape and lean do",
+        )
+    state = detector.dump(slot, slot + 1)
+    known = int(state["c"][0, N]) if len(state["c"]) else 0
+    if known < LEAST_SAMPLES:
+        raise Conflict(
+            f"cannot forecast yet: {known} samples are known, and {LEAST_SAMPLES} are needed", hint="ask again when it has more"
+        )
+    if not interval > 0:
+        raise Conflict("cannot forecast yet: the interval between samples is not known", hint="ask again when it has more samples")
+    calendar = detector.calendar
+    zone = int(detector._zone[slot]) if calendar is not None else 1
+    profile = state["f"][0, at : at + buckets].copy()
+    visits = state["b"][0, visits_at : visits_at + buckets].copy()
+    return Outlook({k: state[k] for k in "fd"}, profile, visits, last, interval, calendar, max(zone, 1))
 
 
 def interpolated(step: NDArray[np.float64], one: float, near: float, far: float, cap: float, most: float) -> NDArray[np.float64]:
@@ -90,7 +183,7 @@ def interpolated(step: NDArray[np.float64], one: float, near: float, far: float,
 
     near, far: 0 when unknown. cap: what unmeasured growth ends at. most: largest exponent of that growth.
     """
-    one = max(one, 1e-12)
+    one = max(one, TINY_ERROR)
     if near <= 0.0:
         near = min(one * NEAR**0.5, max(cap, one))
     if far <= 0.0:
@@ -103,53 +196,34 @@ def interpolated(step: NDArray[np.float64], one: float, near: float, far: float,
     return np.where(step > FAR, np.minimum(beyond, max(cap, far)) if most <= 0.5 else beyond, error)
 
 
-def forecast_rows(
-    state: Arrays, profile: NDArray[np.float32], visits: NDArray[np.uint8], time: NDArray[np.int64], last: int, interval: float,
-    confidence: int = 99,
-) -> Forecast:  # fmt: skip
-    """Forecast one series at future times.
-
-    state: dumped rows f, c, d of one slot. profile, visits: (buckets,), the day's means and how often each was met.
-    time: (n,) profile time of the forecast's points, ascending, after `last`; both ms. interval: ms between samples.
-    """
-    f, c, d = state["f"][0].astype(np.float64), state["c"][0], state["d"][0]
-    if c[N] < LEAST_SAMPLES:
-        raise Conflict(
-            f"cannot forecast yet: {int(c[N])} samples are known, and {LEAST_SAMPLES} are needed", hint="ask again when it has more"
-        )
-    if confidence not in CONFIDENCES:
-        raise InvalidInput(f"cannot forecast with a confidence of {confidence} %", hint="90 and 99 are offered")
-    if not interval > 0:
-        raise Conflict("cannot forecast: the interval between samples is not known yet", hint="ask again when it has more samples")
-    step = np.maximum((time - last) / interval, 1.0)
+def _forecast(of: Outlook, time: NDArray[np.int64], local: NDArray[np.int64], here: NDArray[np.int64], confidence: int) -> Forecast:
+    """local, here: profile times of the points and of the newest sample."""
+    row, d = of.state["f"][0], of.state["d"][0]
+    f, profile, known = row.astype(np.float64), of.profile, of.visits >= KNOWN_VISITS
+    step = np.maximum((time - of.last) / of.interval, 1.0)
     width = DAY_MS // len(profile)
-    bucket = (time // width % len(profile)).astype(np.int64)
-    here = int((last // width) % len(profile))
+    bucket, then = local // width % len(profile), int((here[0] + int(of.interval)) // width % len(profile))
     now = (float(d[LAST]) - float(d[ANCHOR])) / float(d[UNIT]) if d[UNIT] != 0.0 else 0.0
-    # What the kernels say of the next sample.
-    row = state["f"][0]
-    near_bucket = int(((last + int(interval)) // width) % len(profile))
-    one, error = forecast(row, now, float(profile[near_bucket]), bool(visits[near_bucket] >= KNOWN_VISITS))
-    error = max(float(error), 0.0)
+    one, error = forecast(row, now, float(profile[then]), bool(known[then]))
     spread = math.sqrt(max(f[VAR], 0.0))
 
     stays = np.full(len(time), float(one))
     ramp = one + (step - 1.0) * f[DRIFT]
-    fading = OFFSET_LEFT + (1.0 - OFFSET_LEFT) * 0.5 ** ((time - last) / HALF_LIFE_MS)
+    fading = OFFSET_LEFT + (1.0 - OFFSET_LEFT) * 0.5 ** ((time - of.last) / HALF_LIFE_MS)
     day = profile[bucket] + f[OFFSET] * fading
     tail = min(max(f[BAND_SCALE] / error, 1.0), TAIL_MOST) if error > 0.0 else 1.0
     e_stay = interpolated(step, error, f[NEAR_STAY], f[FAR_STAY], spread, 0.5)
     e_ramp = interpolated(step, error, f[NEAR_RAMP], f[FAR_RAMP], math.inf, 1.0)
     e_day = interpolated(step, error, f[NEAR_DAY], f[FAR_DAY], spread, 0.5)
-    w_stay, w_day, w_ramp = np.ones(len(time)), (DAY_MUST * e_stay / e_day) ** POWER, (RAMP_MUST * e_stay / e_ramp) ** POWER
-    w_ramp[e_ramp > RAMP_MUST * e_stay] = 0.0
-    if f[NEAR_RAMP] == 0.0:
-        w_ramp[:] = 0.0
-    if f[NEAR_DAY] == 0.0 or visits[here] < KNOWN_VISITS:
+    w_stay, w_day = np.ones(len(time)), (DAY_MUST * e_stay / e_day) ** POWER
+    if f[NEAR_DAY] == 0.0 or not known[int(here[0] // width % len(profile))]:
         w_day[:] = 0.0
-    w_day[visits[bucket] < KNOWN_VISITS] = 0.0
-    if w_ramp.any():  # what is measured to be a ramp stays one: without its tests, further ahead, there is nothing to choose by
-        w_ramp = np.maximum(w_ramp, np.where(step > FAR, w_ramp[step <= FAR][-1] if (step <= FAR).any() else 1.0, 0.0))
+    w_day[~known[bucket]] = 0.0
+    # Beyond the tests there is nothing new to choose a ramp by: what was measured to be one goes on.
+    tested = np.minimum(step, FAR)
+    better = RAMP_MUST * interpolated(tested, error, f[NEAR_STAY], f[FAR_STAY], spread, 0.5)
+    better = better / interpolated(tested, error, f[NEAR_RAMP], f[FAR_RAMP], math.inf, 1.0)
+    w_ramp = np.where((better >= 1.0) & (f[NEAR_RAMP] > 0.0), better**POWER, 0.0)
     total = w_stay + w_day + w_ramp
     ahead = (w_stay * stays + w_day * day + w_ramp * ramp) / total
     wrong = (w_stay * e_stay + w_day * e_day + w_ramp * e_ramp) / total
@@ -158,8 +232,8 @@ def forecast_rows(
 
     slow = f[BAND_SCALE]
     scale = math.sqrt(slow * max(f[BAND_NOW], FAST_LEAST * slow))
-    inner = NARROWER[confidence] * scale * wrong / wrong[0] if wrong[0] > 0.0 else np.zeros(len(time))
-    least, most, share = LEAST_FACTOR[confidence], FACTOR[confidence], HEAVIER * NARROWER[confidence] / max(error, 1e-12)
+    inner = NARROWER[confidence] * scale * np.minimum(wrong / max(error, TINY_ERROR), MOST_GROWTH)
+    least, most, share = LEAST_FACTOR[confidence], FACTOR[confidence], HEAVIER * NARROWER[confidence] / max(error, TINY_ERROR)
     above, below = (min(max(share * q * slow, least), most) * wrong * tail for q in (f[BAND_HIGH], -f[BAND_LOW]))
     high = soon * f[BAND_HIGH] * inner + (1.0 - soon) * above
     low = soon * f[BAND_LOW] * inner - (1.0 - soon) * below
