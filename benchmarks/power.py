@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Scored
 from awry.core.rule import Rule
+from awry.detection.evaluation.promises import openings
+from awry.detection.evaluation.synthetic import ar1, synthetic
 from awry.detection.scorer import Scorer
 from awry.engine.threshold import rule_threshold
-from benchmarks.calibration import openings
 from benchmarks.machine import machine
-from benchmarks.series_sets import ar1, synthetic
 
 RESULTS = Path(__file__).parent / "results" / "power.json"
 KINDS = ("normal", "sine", "small sine", "lognormal", "counts", "ar .9")
@@ -76,8 +76,8 @@ def idle_openings() -> list[float]:
     hours = np.zeros(IDLE_HOURS)
     rows = IDLE_HOURS * 360
     limits = np.array([rule_threshold(RULE, 10_000, seen)[0] for seen in range(rows)])
-    for series in synthetic("idle host", rows, IDLE_SERIES, seed=5):
-        out = scored(series.value, 10_000)
+    for _, value in synthetic("idle host", rows, IDLE_SERIES, seed=5):
+        out = scored(value, 10_000)
         opened = np.zeros(rows, np.bool_)
         for limit in np.unique(limits):
             opened |= openings(out.score, out.segment, limit) & (limits == limit)

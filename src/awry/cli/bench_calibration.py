@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         body = {"benchmark": "calibration", "detector": args.detector, "machine": machine}
         print(json.dumps(body | {"families": [as_json(promise) for promise in found]}))
     else:
-        _print(found)
+        print_promises(found)
     return 0
 
 
@@ -96,7 +96,8 @@ def as_json(promise: Promise) -> dict[str, Any]:
     return {"name": promise.name, "series": promise.series, "rows": promise.rows, "promises": kept}
 
 
-def _print(found: list[Promise]) -> None:
+def print_promises(found: list[Promise]) -> None:
+    """A row for each family, three groups of columns for the promises."""
     from awry.cli.inject_table import print_table
 
     head = ["seen / promised", "series", "rows"]

@@ -39,25 +39,32 @@ Series = tuple[Times, Values, NDArray[np.bool_]]
 
 
 @kernel
+def openings(score: Floats, segment: Floats, limit: float) -> NDArray[np.bool_]:
+    """Rows at which a rule with this threshold opens; it holds while segment >= limit - .1. A row without a score is none."""
+    opened = np.zeros(score.shape[0], np.bool_)
+    on = False
+    for i in range(score.shape[0]):
+        if math.isnan(score[i]):
+            continue
+        if on and segment[i] < limit - CLEAR_BELOW:
+            on = False
+        if not on and score[i] >= limit:
+            on = opened[i] = True
+    return opened
+
+
 def count_openings(
-    score: Floats, segment: Floats, counted: NDArray[np.bool_], limits: NDArray[np.float64], start: int, out: NDArray[np.int64]
-) -> None:
-    """Add to out (limits, 2) the openings at counted rows, and to its last row the counted rows: the start's, and the others'."""
-    for k in range(limits.shape[0] + 1):
-        on, seen = False, 0
-        for i in range(score.shape[0]):
-            if math.isnan(score[i]):
-                continue
-            seen += 1
-            where = 0 if seen <= start else 1
-            if k == limits.shape[0]:
-                out[k, where] += counted[i]
-                continue
-            if on and segment[i] < limits[k] - CLEAR_BELOW:
-                on = False
-            if not on and score[i] >= limits[k]:
-                on = True
-                out[k, where] += counted[i]
+    score: Floats, segment: Floats, truth: NDArray[np.bool_], promises: Sequence[float] = PROMISES
+) -> NDArray[np.int64]:
+    """Openings of one series at rows that count, per promise, and in the last row how many rows count: (promises + 1, 2).
+
+    The first column is the start of the series, the second the rest.
+    """
+    near = np.convolve(truth, np.ones(AFTER + 1), "full")[: len(truth)] > 0.5
+    counted = ~np.isnan(score) & ~near
+    start = np.cumsum(~np.isnan(score)) <= START
+    rows = [openings(score, segment, -math.log10(p) / 10 - ROUNDED) & counted for p in promises] + [counted]
+    return np.array([((of & start).sum(), (of & ~start).sum()) for of in rows], np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +113,11 @@ def chance_within(mean: float, factor: float = FACTOR) -> float:
 
 
 def counts_of(judge: Judge, series: Series) -> NDArray[np.int64]:
-    """Openings per promise and, in the last row, rows, of one series in slot 0 of a fresh judge: (promises + 1, 2)."""
+    """count_openings of one series in slot 0 of a fresh judge."""
     time, value, truth = series
     judge.grow(1)
     scored = judge.step(Batch.of(np.zeros(len(value), np.int32), time, value))
-    near = np.convolve(truth, np.ones(AFTER + 1), "full")[: len(truth)] > 0.5
-    out = np.zeros((len(PROMISES) + 1, 2), np.int64)
-    limits = np.array([-math.log10(p) / 10 - ROUNDED for p in PROMISES])
-    count_openings(scored.score, scored.segment, ~near, limits, START, out)
-    return out
+    return count_openings(scored.score, scored.segment, truth)
 
 
 def promise_of(name: str, counts: Sequence[NDArray[np.int64]]) -> Promise:

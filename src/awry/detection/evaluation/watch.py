@@ -8,37 +8,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Floats, Raw, Times, Values
-from awry.detection.calibration import BINS, FADE, onset
 from awry.detection.catalogue import make_judge
+from awry.detection.onset import HOLD, onset
 from awry.detection.state import grown, kernel
 
 RAW, SCORE = "raw", "score"
 
 
 @kernel
-def onsets(slot: NDArray[np.int32], strength: Floats, state: NDArray[np.float32], count: NDArray[np.int32], out: Floats) -> None:
-    """Strength (n, heads) of each head where it is an onset by the rule of `raw`, else 0; state and count as calibration's."""
-    unused = np.zeros(BINS, np.uint16)
+def onsets(
+    slot: NDArray[np.int32], strength: Floats, hold: int, memory: Floats, waited: NDArray[np.int32], seen: NDArray[np.bool_],
+    out: Floats,
+) -> None:  # fmt: skip
+    """Strength (n, heads) of each head where it is an onset, else 0; memory and waited (slots, heads), seen (slots,): the state."""
     for i in range(slot.shape[0]):
+        s = slot[i]
+        if np.isnan(strength[i, 0]):
+            out[i, :] = 0.0
+            continue
         for h in range(strength.shape[1]):
             v = strength[i, h]
-            out[i, h] = 0.0
-            if not np.isnan(v) and onset(state[slot[i], h], count[slot[i], h], unused, v, FADE):
-                out[i, h] = v
+            out[i, h] = v if onset(memory[s], waited[s], h, v, not seen[s], hold) else 0.0
+        seen[s] = True
 
 
 class _Recorder:
     """Passes a detector through and keeps its last answer."""
 
     def __init__(self, detector: Any) -> None:
-        self._detector = detector
+        self.watched = detector
         self.last: Raw
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._detector, name)
+        return getattr(self.watched, name)
 
     def step(self, batch: Batch) -> Raw:
-        self.last = self._detector.step(batch)
+        self.last = self.watched.step(batch)
         return self.last
 
 
@@ -51,31 +56,35 @@ class Watch:
         self.parts = self._judge.parts
         self.heads = tuple(self._recorder.heads)
         self.outputs = (*self.heads, RAW, SCORE)
-        self._state = np.zeros((0, len(self.heads), 4), np.float32)
-        self._count = np.zeros((0, len(self.heads), 3), np.int32)
+        self._hold = int(getattr(self._recorder.watched, "hold", HOLD))
+        self._memory = np.zeros((0, len(self.heads)), np.float32)
+        self._waited = np.zeros((0, len(self.heads)), np.int32)
+        self._seen = np.zeros(0, np.bool_)
 
     def step(self, slot: NDArray[np.int32], time: Times, value: Values) -> tuple[Floats, NDArray[np.uint8]]:
         """What each output emits at each row (n, outputs), 0 where nothing, and the part that spoke (n,)."""
         slots = int(slot.max()) + 1
         self._judge.grow(slots)
-        self._state, self._count = grown(self._state, slots), grown(self._count, slots)
+        self._memory, self._waited, self._seen = (grown(a, slots) for a in (self._memory, self._waited, self._seen))
         scored = self._judge.step(Batch.of(slot, time, value))
         out = np.empty((len(slot), len(self.outputs)), np.float32)
         heads = np.empty((len(slot), len(self.heads)), np.float32)
-        onsets(slot, self._recorder.last.strength, self._state, self._count, heads)
+        onsets(slot, self._recorder.last.strength, self._hold, self._memory, self._waited, self._seen, heads)
         out[:, : len(self.heads)] = heads
         out[:, -2], out[:, -1] = np.nan_to_num(scored.raw), np.nan_to_num(scored.score)
         return out, scored.part
 
     def dump(self) -> Arrays:
         """The state of slot 0."""
-        return {**self._judge.dump(0, 1), "watch.state": self._state[:1].copy(), "watch.count": self._count[:1].copy()}
+        own = {"watch.memory": self._memory, "watch.waited": self._waited, "watch.seen": self._seen}
+        return {**self._judge.dump(0, 1), **{name: array[:1].copy() for name, array in own.items()}}
 
     def load(self, state: Arrays, times: int) -> None:
         """Slots 0 to times - 1 all continue from a dumped one."""
         copies = {name: np.repeat(array, times, axis=0) for name, array in state.items()}
-        self._state = np.asarray(copies.pop("watch.state"), np.float32)
-        self._count = np.asarray(copies.pop("watch.count"), np.int32)
+        self._memory = np.asarray(copies.pop("watch.memory"), np.float32)
+        self._waited = np.asarray(copies.pop("watch.waited"), np.int32)
+        self._seen = np.asarray(copies.pop("watch.seen"), np.bool_)
         self._judge.load(copies)
 
 
