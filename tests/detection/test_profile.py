@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from awry.core.batch import Batch
 from awry.detection import state as at
 from awry.detection.calendar import DAY_MS, Calendar
+from awry.detection.catalogue import make_detector
 from awry.detection.default import DefaultDetector
 from awry.detection.profile import Confidence, confidence, profile_confidence, profile_words
 from awry.detection.scorer import Scorer
 from awry.engine.settings import DEFAULT_RULE
 from awry.engine.threshold import rule_threshold
+from awry.testing import check_detector
 
 STEP_MS = 300_000
 DAY_ROWS = DAY_MS // STEP_MS
@@ -191,3 +193,10 @@ def test_confidence_in_words() -> None:
     learning, flat = Confidence(0.0, 1, 0.0, 0.0), Confidence(0.0, 255, 1.0, 0.0)
     assert "day profile: learning (1 day)" == profile_words({"day": learning, "week": learning})
     assert "day profile: no pattern (255 days or more)" == profile_words({"day": flat, "week": flat})
+
+
+@pytest.mark.parametrize("name", ["default", "lean"])
+def test_the_promises_hold_with_a_calendar(name: str) -> None:
+    """The public suite passes on detectors that read hours in Berlin."""
+    calendar = Calendar.of([("Europe/Berlin", "DE")])
+    check_detector(lambda: make_detector(name, calendar=calendar))
