@@ -142,7 +142,7 @@ class HalfSpaceTrees:
     trees: int = 8
     depth: int = 6
     """Cuts between the root and a leaf; a series needs 4 x trees x 2^depth bytes."""
-    window: int = 2
+    window: int = 1
     """Values in a point."""
     size: int = 250
     """Points in a reference window, at most 255."""
