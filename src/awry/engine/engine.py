@@ -10,9 +10,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,13 @@ from awry.engine.threshold import check_rule
 from awry.engine.writer import Work, Writer
 
 log = logging.getLogger("awry.engine")
+T = TypeVar("T")
 
 TIMER_SECONDS = 1.0
 SUBSCRIBER_CHANGES = 10_000
 """A subscriber that is this far behind loses the oldest changes; it can read them from the archive."""
+QUESTIONS = 100
+"""Questions that may wait for the engine's thread; a further one is refused."""
 STOP_SECONDS, AWAY_SECONDS = 7.0, 2.0
 """How long leaving waits for the last commit and checkpoint; and when the store was away already, for it to come back."""
 
@@ -66,6 +69,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._uncommitted = 0
         self._unanswered: set[asyncio.Future[Receipt]] = set()
+        self._asked: set[asyncio.Future[Any]] = set()
         self._room: asyncio.Event = asyncio.Event()
         self._subscribers: set[asyncio.Queue[Change]] = set()
         self._now = 0
@@ -108,6 +112,7 @@ class Engine:
         if self._pool is not None:
             self._pool.shutdown(wait=False)
         self._fail_all("the engine stopped")
+        self._fail_asked()
 
     async def put(
         self,
@@ -159,6 +164,32 @@ class Engine:
         if isinstance(command, DeleteSeries):
             self.table.forget(command.slots)
         await self._add(Intake(Batch.empty(), "", time.perf_counter_ns(), None, command))
+
+    async def ask(self, question: Callable[[Pipeline], T]) -> T:
+        """What `question` says of the live state, asked between two ticks on the thread that owns it.
+
+        It must be quick, change nothing and keep nothing of what it is shown: it returns copies. Raises what it raises, Overloaded
+        when too many wait, StoreUnavailable when the engine ends first.
+        """
+        if self._loop is None or self._closed or self._broken:
+            raise StoreUnavailable("cannot ask the engine: it is not running")
+        loop, answer = self._loop, self._loop.create_future()
+
+        def put() -> None:
+            result, error = None, None
+            try:
+                result = question(self._pipeline)
+            except Exception as raised:  # of the question, for who asked it; the engine goes on
+                error = raised
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, answer, result, error)
+
+        if not self._intake.ask(put, QUESTIONS):
+            raise Overloaded("cannot ask the engine: too many questions wait", after_seconds=1, hint="ask again")
+        self._asked.add(answer)
+        answer.add_done_callback(self._asked.discard)
+        found: T = await answer
+        return found
 
     def mark(self, name: str, position: bytes) -> None:
         """Store a position with the next tick."""
@@ -236,6 +267,8 @@ class Engine:
         except BaseException as error:
             self._broken = f"the engine ended: {error!r}"
             self._publisher.ended(self._broken)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._fail_asked)
             self._on_failed(self._broken)
             raise
 
@@ -243,6 +276,8 @@ class Engine:
         next_timer = next_block = time.monotonic()
         while True:
             taken, marks, done = self._intake.take(self.settings.tick_samples, TIMER_SECONDS / 4)
+            for question in self._intake.questions():
+                question()
             if done:
                 if marks:  # what notifiers delivered last must not be delivered again
                     tick = self._pipeline.timers(self._tick_time(), marks)
@@ -285,6 +320,11 @@ class Engine:
     def _on_committed(self, works: Sequence[Work]) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._answer, list(works), time.perf_counter_ns())
+
+    def _fail_asked(self) -> None:
+        for answer in list(self._asked):
+            if not answer.done():
+                answer.set_exception(StoreUnavailable("cannot answer: the engine ended", hint="ask again when it runs"))
 
     def _on_failed(self, message: str) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -333,3 +373,13 @@ def _seen(future: asyncio.Future[Receipt]) -> None:
     """A client that went away leaves its future unread; that is not an error worth a warning."""
     if not future.cancelled():
         future.exception()
+
+
+def _resolve(answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    """Give an answer to whoever still waits for it."""
+    if answer.done():
+        return
+    if error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from awry.core.batch import Batch
@@ -31,6 +31,7 @@ class IntakeQueue:
 
     def __init__(self) -> None:
         self._items: deque[Intake] = deque()
+        self._questions: deque[Callable[[], None]] = deque()
         self._ready = threading.Condition()
         self._marks: dict[str, bytes] = {}
         self._closed = False
@@ -40,6 +41,22 @@ class IntakeQueue:
         with self._ready:
             self._items.append(item)
             self._ready.notify()
+
+    def ask(self, question: Callable[[], None], most: int) -> bool:
+        """Let the engine's thread call this between two ticks; False when it is closed, or so many wait already."""
+        with self._ready:
+            if self._closed or len(self._questions) >= most:
+                return False
+            self._questions.append(question)
+            self._ready.notify()
+            return True
+
+    def questions(self) -> list[Callable[[], None]]:
+        """What `ask` was given since the last call."""
+        with self._ready:
+            waiting = list(self._questions)
+            self._questions.clear()
+            return waiting
 
     def mark(self, name: str, position: bytes) -> None:
         """A position to store with the next tick."""
@@ -58,7 +75,7 @@ class IntakeQueue:
         A command ends a run: it comes alone, so that it stands between the ticks before and after it.
         """
         with self._ready:
-            if not self._items and not self._closed:
+            if not self._items and not self._closed and not self._questions:
                 self._ready.wait(timeout)
             taken: list[Intake] = []
             samples = 0

@@ -15,7 +15,7 @@ _ERRORS = {
     403: "The token may only read, or another site started this write.",
     404: "There is no such thing.",
     408: "The body did not arrive in time.",
-    409: "It exists already, or stands in the config file.",
+    409: "It exists already, stands in the config file, or is too young.",
     413: "Over a limit.",
     415: "A content type or encoding nobody reads.",
     421: "This server does not have that host name.",
@@ -102,6 +102,20 @@ def _samples() -> Json:
     }
 
 
+def _forecast() -> Json:
+    duration = {"type": "string", "pattern": "^[1-9][0-9]{0,2}(s|m|h|d)$"}
+    params = (
+        _query("series", {"type": "string", "minLength": 1}, "Key of the series.", True),
+        _query("horizon", {**duration, "default": "6h"}, "How far ahead, from the newest sample."),
+        _query("step", duration, "Time between points; by default the interval, or longer so that there are 300 points at most."),
+        _query("confidence", {"enum": ["90", "99"], "default": "99"}, "Percent of values that the band is to hold."),
+        _query("reaches", {"type": "number"}, "A limit: when does the series get there?"),
+    )
+    return {
+        "get": _operation("getForecast", "What a series will be.", _ok("Columns.", "Forecast"), (404, 409, 429, 503), params=params)
+    }
+
+
 def _write() -> Json:
     headers = {
         f"X-Prometheus-Remote-Write-{kind}-Written": {"schema": {"type": "integer"}}
@@ -146,6 +160,7 @@ def document(version: str) -> Json:
     rule, silence = _json("RuleIn"), _json("SilenceIn")
     paths = {
         "/api/v1/samples": _samples(),
+        "/api/v1/forecast": _forecast(),
         "/api/v1/write": _write(),
         "/api/v1/series": _series(),
         "/api/v1/incidents": _incidents(),

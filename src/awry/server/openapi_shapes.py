@@ -170,6 +170,22 @@ _VALUES = ("value", "expected", "low", "high", "raw", "score", "segment")
 
 SCHEMAS: Json = {
     "Error": _object({"error": _object({"code": TEXT, "message": TEXT, "hint": TEXT})}),
+    "Forecast": _object(
+        {
+            "series": TEXT,
+            "from": MS,
+            "interval": COUNT,
+            "step": COUNT,
+            "confidence": {"enum": [90, 99]},
+            "follows": {"enum": ["stay", "day", "ramp"]},
+            "next": _object({"time": MS, "expected": NUMBER, "low": NUMBER, "high": NUMBER}),
+            "time": _list(MS),
+            "expected": COLUMN,
+            "low": COLUMN,
+            "high": COLUMN,
+            "reaches": _maybe(_object({"limit": NUMBER, "time": _maybe(MS), "earliest": _maybe(MS), "latest": _maybe(MS)})),
+        }
+    ),
     "SamplesIn": {
         "anyOf": [
             _object({"samples": _list(_ANY_ROW)}),

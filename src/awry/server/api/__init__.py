@@ -16,7 +16,7 @@ HTTP_SOURCES = ("json", "remote_write")
 
 def api_routes(app: App) -> list[BaseRoute]:
     """Everything under /api/v1, the probes, /metrics and the login."""
-    from awry.server.api import health, incidents, rules, samples, series, session, silences, status, write
+    from awry.server.api import forecast, health, incidents, rules, samples, series, session, silences, status, write
 
-    modules = (health, samples, write, series, incidents, rules, silences, status, session)
+    modules = (health, samples, forecast, write, series, incidents, rules, silences, status, session)
     return [route for module in modules for route in module.routes(app)]
