@@ -114,13 +114,13 @@ class Sibling:
     def __init__(self, x: float) -> None:
         self.level, self.away, self.own, self.seen = x, 0.0, 0.0, 0
         self.u = self.q = self.mean_u = self.mean_group = self.variance = self.covariance = 0.0
-        self.pairs = 0
+        self.pairs, self.before, self.waits = 0, 0.0, False
 
 
 def peers(rows: Sequence[Sequence[float]], memory: int = 2000, warmup: int = 32) -> list[list[float]]:
     """Strengths of samples that come tick by tick, always in the same order: series 1, 2, ...; NaN before warm-up.
 
-    The first four of a tick are judged a tick later, and say so with their next sample.
+    Those who come before four others are judged a tick later, and say so with their next sample.
     """
     group = [Sibling(x) for x in rows[0]]
     found: list[list[float]] = []
@@ -133,23 +133,25 @@ def peers(rows: Sequence[Sequence[float]], memory: int = 2000, warmup: int = 32)
             u = away / max(me.away, abs(away) * 1e-6, abs(me.level) * 1e-12, 1e-300)
             ready = [other for other in group if other is not me and other.seen >= 16]
             strength = 0.0
-            if at > 0 and i < 4 and len(ready) >= 4:
-                strength = apart(me, me.u, median([o.u for o in ready]), median([o.q for o in ready]), memory)
+            if me.waits and len(ready) >= 4:
+                then = [other.before if group.index(other) < i else other.u for other in ready]
+                strength = apart(me, me.u, median(then), median([o.q for o in ready]), memory)
             earlier = [other for j, other in enumerate(group) if j < i and other.seen >= 16]
-            if at > 0 and len(earlier) >= 4:
-                strength = apart(me, u, median([o.u for o in earlier]), median([o.q for o in earlier]), memory)
+            me.waits = at == 0 or len(earlier) < 4
+            if not me.waits:
+                strength = apart(me, u, median([o.u for o in earlier]), median([o.q for o in earlier]), memory, strength)
             found[-1].append(strength if at >= warmup else math.nan)
             most = 3 * me.away if me.seen > 16 and me.away > 0 else abs(away)
             bounded = min(max(away, -most), most)
-            me.u = u
+            me.before, me.u = me.u, u
             me.level += rate * bounded
             me.away += rate * (abs(bounded) - me.away)
             me.seen += 1
     return found
 
 
-def apart(me: Sibling, u: float, middle: float, stray: float, memory: int) -> float:
-    """2 ln(1 + |r| / w), then r is learned."""
+def apart(me: Sibling, u: float, middle: float, stray: float, memory: int, least: float = 0.0) -> float:
+    """2 ln(1 + |r| / w), at least `least`; then r is learned."""
     r = u - me.mean_u - (me.covariance + 0.02) / (me.variance + 0.02) * (middle - me.mean_group)
     w = math.sqrt(math.pi / 2) * me.own * max(1, stray / 1.7)
     z = min(abs(r) / w, 120.0) if w > 0 else (120.0 if r else 0.0)
@@ -163,4 +165,4 @@ def apart(me: Sibling, u: float, middle: float, stray: float, memory: int) -> fl
     me.variance = (1 - rate) * (me.variance + rate * theirs * theirs)
     me.covariance = (1 - rate) * (me.covariance + rate * mine * theirs)
     me.pairs += 1
-    return 2 * math.log1p(z)
+    return max(2 * math.log1p(z), least)

@@ -108,7 +108,7 @@ def test_regular_events_are_missed_sooner() -> None:
     regular = run(values).strength[:, SILENCE]
     assert regular[1000:6300].max() < 2
     assert np.argmax(regular[6300:] > 3) < 90
-    chance = (np.random.default_rng(3).random(7000) < 1 / 60) * 5.0
+    chance = np.where(np.random.default_rng(3).random(7000) < 1 / 60, 5.0, 0.0)
     chance[6300:] = 0
     assert np.argmax(run(chance).strength[6300:, SILENCE] > 3) > 200
 
