@@ -1,8 +1,7 @@
 """How good alerts and segment scores are against truth: precision-recall areas, and events found by alerts; for the suite.
 
-An event is a maximal run of true rows. An alert is an onset (calibration.onset: more than RISE above the last one, which is
-forgotten after QUIET quiet samples), so a lasting strength alerts once. An alert at a row of an event finds it; every other
-alert is false. One threshold holds for all files of a set.
+An event is a maximal run of true rows. An alert is an onset (detection/onset.py), so a lasting strength alerts once. An alert at
+a row of an event finds it; every other alert is false. One threshold holds for all files of a set.
 """
 
 from __future__ import annotations
@@ -14,9 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from awry.detection.calibration import BINS, FADE, SEGMENT, onset
-from awry.detection.state import kernel
 
 ROWS_PER_FALSE = 10_000
 """`recall_at_rate` allows one false alert in so many scored rows."""
@@ -47,23 +43,6 @@ def events_of(truth: NDArray[np.bool_]) -> NDArray[np.int64]:
     """(events, 2): first and last row of each maximal run of truth."""
     edges = np.diff(np.concatenate(([0], truth.astype(np.int8), [0])))
     return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1], axis=1).astype(np.int64)
-
-
-def onsets(severity: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of a severity (rows,) in natural logarithms, NaN counting 0: itself where it alerts (0 elsewhere), and its segment."""
-    emitted, segment = np.zeros(len(severity), np.float32), np.zeros(len(severity), np.float32)
-    _onsets(np.nan_to_num(np.asarray(severity, np.float32), nan=0.0), emitted, segment)
-    return emitted, segment
-
-
-@kernel
-def _onsets(severity: NDArray[np.float32], emitted: NDArray[np.float32], segment: NDArray[np.float32]) -> None:
-    """The inhibition rule over the rows of one file; segment: the maximum that decays by FADE a row."""
-    state, count, bins = np.zeros(4, np.float32), np.zeros(3, np.int32), np.zeros(BINS, np.uint16)
-    for i in range(severity.shape[0]):
-        if onset(state, count, bins, severity[i], FADE):
-            emitted[i] = severity[i]
-        segment[i] = state[SEGMENT]
 
 
 @dataclass(frozen=True, slots=True)

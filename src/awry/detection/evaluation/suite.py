@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from awry.core.errors import InvalidInput
 from awry.detection.evaluation.contestants import Contestant, Severity
 from awry.detection.evaluation.labelled import Labelled, SetFile
-from awry.detection.evaluation.metrics import Alerts, EventScore, Pool, auc_pr, auc_roc, events_of, onsets
+from awry.detection.evaluation.metrics import Alerts, EventScore, Pool, auc_pr, auc_roc, events_of
 from awry.detection.evaluation.nab import PROFILES, Sweep, Windows
 from awry.detection.evaluation.vus import vus_pr, window_of
+from awry.detection.onset import onsets
 
 RANKED = ("vus_pr", "auc_pr", "f1", "recall_at_rate")
 """Measures of `raw` that the mean rank takes, on every set; on NAB also its standard score."""
@@ -185,7 +186,7 @@ def _judge(contestant: Contestant, file: Labelled, watch: Watch | None) -> FileO
 
 def _measure(file: Labelled, severity: Severity, seconds: float, watched: Any) -> FileOutcome:
     start, truth, at = file.scored_from, file.truth[file.scored_from :], file.time[file.scored_from :]
-    emitted, decaying = onsets(severity.strength)
+    emitted, decaying = onsets(severity.strength, severity.hold)
     segments = {"raw": decaying if severity.segment is None else np.nan_to_num(severity.segment, nan=0.0)}
     marks = {"raw": emitted}
     if severity.score is not None and severity.score_segment is not None:

@@ -29,13 +29,15 @@ def window_of(value: NDArray[np.float64]) -> int:
     value: (rows,), missing ones as NaN; they take the value before them.
     """
     x = value[:FIRST_ROWS]
+    if np.isnan(x).all():
+        return OTHERWISE
     known = np.maximum.accumulate(np.where(np.isnan(x), -1, np.arange(len(x))))
-    x = x[np.maximum(known, int(np.argmax(~np.isnan(x)))) if len(x) else known]
-    x = x - x.mean() if len(x) else x
-    size = 1 << int(2 * len(x) + 1).bit_length()
-    spectrum = np.fft.rfft(x, size)
+    x = x[np.maximum(known, int(np.argmax(~np.isnan(x))))]
+    size, largest = 1 << int(2 * len(x) + 1).bit_length(), float(np.abs(x).max())
+    spectrum = np.fft.rfft(x - x.mean(), size)
     covariance = np.fft.irfft(spectrum * np.conj(spectrum), size)[: min(len(x), LAGS + 1)]
-    if len(covariance) <= BASE + 2 or not covariance[0] > 1e-9 * (1e-300 + float(np.abs(value[:FIRST_ROWS]).max(initial=0)) ** 2):
+    # what rounding leaves of a constant series is no period
+    if len(covariance) <= BASE + 2 or not covariance[0] > 1e-20 * largest * largest:
         return OTHERWISE
     correlation = covariance[BASE:] / covariance[0]
     inner = correlation[1:-1]
