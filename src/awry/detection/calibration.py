@@ -1,15 +1,17 @@
-"""From a strength to a probability, per series and head, and from there to the score; for every detector.
+"""From strengths to a probability, per series and head, and from there to the score; for every detector.
 
-Time is cut into *episodes*: one opens with an onset, a strength more than RISE above the last one, grows while onsets follow
-within QUIET samples, and closes after QUIET samples without, once the strength has fallen RISE below its last onset: what goes on
-unchanged is one episode. Each series counts its episodes by their largest strength in 48
-bins. The rate of episodes at or above v is then p(v) = (c + A) / (N + A / G0(v)): c episodes in N samples, and a Gamma prior
-that expects the pooled rate G0 (fitted by benchmarks/fit_prior.py, one curve each for young, growing and grown series). At
-N = 40,000 both N and c are halved, so that old times fade. Rates near one episode per QUIET samples say nothing of a single
-sample, so they are turned into the rate whose maximum over QUIET samples is as common: -ln(1 - QUIET p) / QUIET.
+The strengths of a head form *episodes*: one opens with an onset (onset.py), grows, and closes when the memory of its onset has
+faded RISE below its largest strength. Each series counts its episodes by that largest strength, in 48 bins. The rate of
+episodes at or above v is then
 
-The heads are dependent; (heads + 1) / 2 times the smallest p was measured to keep the promise. The score is
-min(1, -log10(that) / 10) at onsets and 0 between them; the segment is the same map of each head's
+    p(v) = (c(v) + A) / (N + A / G0(v)),
+
+c episodes in N samples, and a Gamma prior of weight A that expects the pooled rate G0 (fitted by benchmarks/fit_prior.py, one
+curve for each age of a series). At N = 40,000 both N and c are halved, so that old times fade.
+
+The heads depend on each other in ways that differ from series to series, so their combination is calibrated once more in the same
+way: -ln of the least p of the heads that have an onset is a strength with episodes and bins of its own, and what its p
+says becomes the score, min(1, -log10(p) / 10), at onsets, and 0 between them. The segment is the same map of each head's
 decaying maximum. Both are rounded to multiples of 0.0001.
 """
 
@@ -23,57 +25,51 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.detection.onset import FADE, HOLD, RISE, onset
 from awry.detection.state import kernel
 
 FLOOR_P = 1e-5
-"""Smallest p per sample that calibration was measured to keep within a factor 1.5 on every set (benchmarks/calibration.py)."""
+"""Smallest p per sample that calibration is measured to keep within a factor 2 on every set (benchmarks/calibration.py)."""
 BINS, WIDTH = 48, 0.2
 """Bins of episode maxima, and their width in units of strength; the last one is open."""
-QUIET = 100
-"""Samples without an onset that close an episode."""
-RISE = math.log(2.0)
+COMBINED = 0.35
+"""Units of strength per natural logarithm of the least p: 48 bins reach to 1e-12."""
 PRIOR = 0.3
 """Weight of the prior, in episodes."""
 HALVE_AT = 40_000
-YOUNG, GROWN = 256, 1500
-"""Scored samples from which the prior of growing series applies, and that of grown ones."""
-AGES = 3
-FADE = 0.939413
-"""Decay of a segment per sample: to 1/e in 16."""
+FRESH, YOUNG, GROWN = 64, 256, 1500
+"""Scored samples from which the priors of young, growing and grown series apply."""
+AGES = 4
 LEAST_P = 1e-12
+MOST = 2_000_000_000
 
-PEAK, EPISODE, SEGMENT, LOWEST = 0, 1, 2, 3
-"""float32 per head: strength of the last onset, largest of the open episode, decaying maximum, smallest since the last onset."""
-SINCE, SEEN, AGE = 0, 1, 2
-"""int32 per head: samples since the last onset (negative: none is open), samples counted, samples ever (saturating)."""
+MEMORY, EPISODE, SEGMENT = 0, 1, 2
+"""Rows of the float32 state: memory of the last onset, largest strength of the open episode, decaying maximum; [row][head]."""
+SEEN, AGE, WAITED = 0, 1, 2
+"""int32: samples counted, samples ever (saturating), then per head samples since the strength was near its memory."""
 
 
 @kernel
 def age_of(samples: int) -> int:
-    """Which prior applies to a series with so many scored samples: 0 young, 1 growing, 2 grown."""
-    return 0 if samples < YOUNG else (1 if samples < GROWN else 2)
+    """Which prior applies to a series with so many scored samples: 0 fresh, 1 young, 2 growing, 3 grown."""
+    if samples < YOUNG:
+        return 0 if samples < FRESH else 1
+    return 2 if samples < GROWN else 3
 
 
 @kernel
-def episode_rate(bins: NDArray[np.uint16], seen: int, v: float, log_prior: NDArray[np.float64]) -> float:
-    """p(v) of one head: bins (48,) of episode maxima among `seen` samples, log_prior (49,) ln G0 at the bin edges."""
+def episode_rate(least: NDArray[np.uint16], seen: int, v: float, log_prior: NDArray[np.float64]) -> float:
+    """p(v) of one head: least (48,) episodes at or above each bin's lower edge, of `seen` samples; log_prior (49,) ln G0 there."""
     if v <= 0.0:
         return 1.0
     at = v / WIDTH
     k = min(int(at), BINS - 1)
     part = at - k
+    count = float(least[k])
     if k < BINS - 1:
-        count = (1.0 - part) * bins[k]
-        for i in range(k + 1, BINS):
-            count += bins[i]
-    else:
-        count = float(bins[k])
+        count += part * (float(least[k + 1]) - count)
     pooled = math.exp(max(log_prior[k] + part * (log_prior[k + 1] - log_prior[k]), -40.0))
-    rate = (count + PRIOR) / (seen + PRIOR / pooled)
-    within = QUIET * rate
-    if within >= 0.9999:
-        return 1.0
-    return min(1.0, -math.log1p(-within) / QUIET)
+    return min(1.0, (count + PRIOR) / (seen + PRIOR / pooled))
 
 
 @kernel
@@ -83,78 +79,108 @@ def score_of(p: float) -> float:
 
 
 @kernel
-def onset(state: NDArray[np.float32], count: NDArray[np.int32], bins: NDArray[np.uint16], v: float, fade: float) -> bool:
-    """Whether v is an onset of one head; learns it: closes, opens or grows the episode, decays the segment by `fade`."""
-    count[SINCE] = min(count[SINCE] + 1, 2_000_000_000)
-    state[LOWEST] = min(state[LOWEST], v)
-    if count[SINCE] > QUIET and state[LOWEST] <= max(state[PEAK] - RISE, 0.0):
-        k = min(int(state[EPISODE] / WIDTH), BINS - 1)
-        if count[SEEN] > 0 and bins[k] < 65_535:
-            bins[k] += 1
-        state[PEAK], state[EPISODE] = -1.0, 0.0
-        count[SINCE] = 0
-    count[SEEN] += 1
-    count[AGE] = min(count[AGE] + 1, 2_000_000_000)
-    if count[SEEN] >= HALVE_AT:
-        count[SEEN] //= 2
-        for i in range(BINS):
-            bins[i] //= 2
-    state[EPISODE] = max(state[EPISODE], v)
-    state[SEGMENT] = max(fade * state[SEGMENT], v)
-    if count[AGE] == 1 or v > state[PEAK] + RISE:
-        state[PEAK] = state[LOWEST] = v
-        count[SINCE] = 0
-        return True
-    return False
+def close_episode(least: NDArray[np.uint16], most: float) -> None:
+    """Count an episode whose largest strength was `most`."""
+    for k in range(min(int(most / WIDTH), BINS - 1) + 1):
+        if least[k] < 65_535:
+            least[k] += 1
+
+
+@kernel
+def learn_strength(
+    state: NDArray[np.float32], waited: NDArray[np.int32], least: NDArray[np.uint16], head: int, v: float, first: bool, fade: float,
+    hold: int,
+) -> bool:  # fmt: skip
+    """Whether v is an onset of one head; learns it: opens, grows or closes the episode, decays the segment by `fade`.
+
+    state (3, heads): memory, episode, segment. waited (heads,). least (48,): the head's counts.
+    """
+    began: bool = onset(state[MEMORY], waited, head, v, first, hold)
+    most = state[EPISODE, head]
+    if began:
+        most = max(most, v)
+        state[EPISODE, head] = most
+    if most > 0.0 and state[MEMORY, head] < most - RISE:
+        if not first:
+            close_episode(least, most)
+        state[EPISODE, head] = 0.0
+    state[SEGMENT, head] = max(fade * state[SEGMENT, head], v)
+    return began
 
 
 @kernel
 def calibrate_rows(
-    state: NDArray[np.float32], counts: NDArray[np.int32], bins: NDArray[np.uint16], priors: NDArray[np.float64],
-    mix: NDArray[np.float64], fades: NDArray[np.float64], slot: NDArray[np.int32], strength: NDArray[np.float32],
+    state: NDArray[np.float32], counts: NDArray[np.int32], least: NDArray[np.uint16], priors: NDArray[np.float64],
+    mix: NDArray[np.float64], rarity: NDArray[np.float64], fades: NDArray[np.float64], hold: int, marked: bool,
+    slot: NDArray[np.int32], strength: NDArray[np.float32],
     raw: NDArray[np.float32], score: NDArray[np.float32], segment: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """Turn rows of strengths (n, heads) into raw, score and segment (n,), in order, learning each row after it was judged.
 
-    state (slots, heads + 1, 4), counts (slots, heads + 1, 3), bins (slots, heads, 48): the last "head" is the mixture, whose
-    onsets raw marks. priors: (3, heads, 49), by age. mix: (heads,), weights of the mixture.
-    fades: (heads,), what a segment keeps of itself at each sample.
+    state (slots, 3, heads + 2), counts (slots, 4 + heads), least (slots, heads + 1, 48): behind the heads come their combination
+    and, in state and counts, `raw`. priors: (4, heads + 1, 49), by age. mix, rarity: (heads,), raw is the sum of strengths times
+    mix and -log10 p times rarity, where marked is true only at its onsets (remembered for `hold` samples), else everywhere.
+    fades: (heads,), what a head's segment keeps of itself at each sample.
     """
     heads = strength.shape[1]
-    unused = np.zeros(BINS, np.uint16)
     for i in range(slot.shape[0]):
-        s = slot[i]
         if math.isnan(strength[i, 0]):
             raw[i] = score[i] = segment[i] = math.nan
             continue
-        least, least_segment, mixed = 1.0, 1.0, 0.0
+        now, count = state[slot[i]], counts[slot[i]]
+        bins, waited = least[slot[i]], count[WAITED:]
+        seen, first = count[SEEN], count[SEEN] == 0
+        prior = priors[age_of(count[AGE])]
+        smallest, smallest_held, mixed = 1.0, 1.0, 0.0
         for h in range(heads):
             v = strength[i, h]
             mixed += mix[h] * v
-            seen = counts[s, h, SEEN]
-            prior = priors[age_of(counts[s, h, AGE]), h]
-            held = max(fades[h] * state[s, h, SEGMENT], v)
-            p_held = episode_rate(bins[s, h], seen, held, prior)
-            p = p_held if held == v else 1.0
-            least_segment = min(least_segment, p_held)
-            if onset(state[s, h], counts[s, h], bins[s, h], v, fades[h]):
-                least = min(least, p if held == v else episode_rate(bins[s, h], seen, v, prior))
-        score[i] = score_of(0.5 * (heads + 1) * least)
-        segment[i] = score_of(0.5 * (heads + 1) * least_segment)
-        raw[i] = mixed if onset(state[s, heads], counts[s, heads], unused, mixed, FADE) else 0.0
+            held = max(fades[h] * now[SEGMENT, h], v)
+            p_held = episode_rate(bins[h], seen, held, prior[h])
+            p = p_held
+            if held != v and (rarity[h] > 0.0 or v > now[MEMORY, h] + RISE):
+                p = episode_rate(bins[h], seen, v, prior[h])
+            if rarity[h] > 0.0:
+                mixed -= rarity[h] * math.log10(max(p, LEAST_P))
+            smallest_held = min(smallest_held, p_held)
+            if learn_strength(now, waited, bins[h], h, v, first, fades[h], HOLD):
+                smallest = min(smallest, p)
+        v = -COMBINED * math.log(max(smallest, LEAST_P))
+        held = -COMBINED * math.log(max(smallest_held, LEAST_P))
+        score[i] = score_of(episode_rate(bins[heads], seen, v, prior[heads])) if v > 0.0 else 0.0
+        segment[i] = max(score_of(episode_rate(bins[heads], seen, held, prior[heads])), score[i])
+        learn_strength(now, waited, bins[heads], heads, v, first, FADE, HOLD)
+        began = onset(now[MEMORY], waited, heads + 1, mixed, first, hold)
+        raw[i] = mixed if began or not marked else 0.0
+        count[SEEN] = seen + 1
+        count[AGE] = min(count[AGE] + 1, MOST)
+        if count[SEEN] >= HALVE_AT:
+            count[SEEN] //= 2
+            for h in range(heads + 1):
+                for k in range(BINS):
+                    bins[h, k] //= 2
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """Pooled survival curves of a detector's heads: ln of episodes per sample at or above each bin edge, (3, heads, 49)."""
+    """Pooled survival curves of a detector's heads and of their combination, last: ln of episodes per sample at or above each bin
+    edge, (4, heads + 1, 49)."""
 
     log_rate: NDArray[np.float64]
 
     @staticmethod
     def shipped(detector: str, heads: int) -> Prior:
-        """The curve shipped for a detector by name; for others one episode in 100 samples, a tenth as many per unit of strength."""
+        """The curve shipped for a detector by name; for others `Prior.plain`."""
         tables = json.loads(resources.files("awry.detection").joinpath("prior.json").read_text())
         if detector in tables:
             return Prior(np.array(tables[detector]["log_rate"], np.float64))
+        return Prior.plain(heads)
+
+    @staticmethod
+    def plain(heads: int) -> Prior:
+        """Of nothing known: one episode in 50 samples, a tenth as many per unit of strength; the least p is taken at its word."""
         edges = np.arange(BINS + 1) * WIDTH
-        return Prior(np.ascontiguousarray(np.broadcast_to(math.log(1 / QUIET) - math.log(10.0) * edges, (AGES, heads, BINS + 1))))
+        curve = np.empty((AGES, heads + 1, BINS + 1))
+        curve[:, :heads] = math.log(1 / 50) - math.log(10.0) * edges
+        curve[:, heads] = np.minimum(-edges / COMBINED, math.log(1 / 50))
+        return Prior(curve)

@@ -1,4 +1,4 @@
-"""The lean profile of the default detector: no shape memory, 1.1 KB a series with its calibration; for a million series.
+"""The lean profile of the default detector: no shape memory, 1.2 KB a series with its calibration; for a million series.
 
 Heads: `severity`, the value's distance from three forecasts (an adaptive lattice, the shown one, the mean) in deviations, times how
 unusual that is for this series and for this time of day, with the records of twelve statistics, and a plain z in the first 255
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from awry.core.batch import Arrays, Batch, Raw
 from awry.detection.beyond import beyond
 from awry.detection.calendar import Calendar
-from awry.detection.calibration import FADE
 from awry.detection.expected import band, forecast, learn_expected
 from awry.detection.heartbeat import heartbeat
 from awry.detection.lattice import lattice_error
@@ -35,6 +34,7 @@ from awry.detection.lean_records import (
     STREAMS,
     lean_records,
 )
+from awry.detection.onset import FADE
 from awry.detection.profile import KNOWN_VISITS, bucket_of, learn_profile
 from awry.detection.start import start_strength
 from awry.detection.state import (
@@ -210,7 +210,7 @@ def step_rows(
 
 @dataclass
 class LeanDetector:
-    """Heads severity and beyond from one state of about 0.85 KB per series; the time of day by `calendar`."""
+    """Heads severity and beyond from one state of about 0.9 KB per series; the time of day by `calendar`."""
 
     heads: tuple[str, ...] = ("severity", "beyond")
     parts: tuple[str, ...] = ("none", "residual", "level", "day", "records", "start", "heartbeat")

@@ -23,8 +23,17 @@ FADE_BLOCKS = 100.0
 KEEP_BLOCKS = 300
 """Blocks after which the smallest extreme is replaced by whatever comes."""
 SURPRISE_MOST = 6.0
-SUSTAINED_FROM, SUSTAINED_TO = 8, 14
-"""Streams of weight 2: the last 3, 8 or 24 values all lay beyond."""
+LEVEL, SUSTAINED, VARIABILITY, FLAT, TREND, JUMP, BY_DAY, BY_WEEK = 0, 1, 2, 3, 4, 5, 6, 7
+FAMILIES = 8
+FAMILY_NAMES = ("levels", "sustained", "variability", "flatness", "trends", "jumps", "day records", "week records")
+"""What the streams of a family say when they pass their extremes."""
+FAMILY = np.repeat(
+    [LEVEL, SUSTAINED, JUMP, VARIABILITY, FLAT, TREND, JUMP, BY_DAY, BY_WEEK],
+    [8, 6, 1, 3, 2, 6, 6, 6, 6],
+)
+"""Of each stream. A large step is a jump; only its running means say that the series varies more."""
+WEIGHT = np.where(FAMILY == SUSTAINED, 2.0, 1.0).astype(np.float32)
+"""That the last 3, 8 or 24 values all lay beyond weighs twice."""
 AGE_MOST = 60_000
 """Block number at which numbers are moved back by half, to fit 16 bits."""
 
@@ -75,20 +84,24 @@ def close_block(f: NDArray[np.float32], u: NDArray[np.uint16], stream: int, bloc
 
 @kernel
 def record_group(
-    f: NDArray[np.float32], u: NDArray[np.uint16], c: NDArray[np.int32], z: NDArray[np.float32], group: int, first: int, last: int
-) -> float:
+    f: NDArray[np.float32], u: NDArray[np.uint16], c: NDArray[np.int32], z: NDArray[np.float32], group: int, first: int, last: int,
+    weight: NDArray[np.float32], family: NDArray[np.float64],
+) -> float:  # fmt: skip
     """Record strength of streams [first, last) for this sample, which is then learned.
 
-    z: float32 (44,), the streams' values now. The open block is never compared with itself.
+    z: float32 (44,), the streams' values now. weight: float32 (44,), 0 leaves a stream out. family: (8,), takes each family's
+    largest surprise. The open block is never compared with itself.
     """
     blocks = c[BLOCKS + group]
     total = 0.0
     if blocks >= START_BLOCKS:
         smallest = TOP + min(blocks - 1, RANKS - 1) * STREAMS
         for stream in range(first, last):
-            if z[stream] >= f[smallest + stream]:
-                weight = 2.0 if SUSTAINED_FROM <= stream < SUSTAINED_TO else 1.0
-                total += weight * surprise(f, u, stream, z[stream], blocks)
+            if z[stream] >= f[smallest + stream] and weight[stream] > 0.0:
+                s = surprise(f, u, stream, z[stream], blocks)
+                total += weight[stream] * s
+                kind = FAMILY[stream]
+                family[kind] = max(family[kind], s)
     if c[BLOCK_POS + group] == 0:
         for stream in range(first, last):
             f[CUR + stream] = z[stream]
