@@ -82,6 +82,7 @@ def test_bench_inject_on_a_folder_of_sets(tmp_path, capsys) -> None:
     assert 0 == main(command)
     out = capsys.readouterr().out
     assert "best head" in out
+    assert "within .05 of the best head: raw in " in out
     assert "recall in a new series" in out
 
 

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from awry.cli.inject_table import print_table, recall_rows, report_json
+    from awry.cli.inject_table import close_to_best, print_table, recall_rows, report_json
     from awry.core.rule import Rule
     from awry.detection.catalogue import make_detector
     from awry.detection.evaluation.inject import HISTORY, run_inject, stretches
@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
             title = f"{name}: recall (median delay in rows); {of_sets}; {report.clean_rows:,} clean rows; {seconds:.0f} s"
             print_table(title, *recall_rows(report, heads[name]))
             print("false alerts in 10,000 clean rows:", *(f"{n} {v:.2f}" for n, v in report.false_per_10k.items()), sep="  ")
+            near = (f"{output} in {close_to_best(report, heads[name], output)}" for output in ("raw", "score"))
+            print(f"within .05 of the best head: {', '.join(near)} of {len(report.cells)} rows")
             alerts = [(cell.right, sum(cell.named.values())) for cell in report.cells if cell.right == cell.right]
             if alerts:
                 right, of = sum(share * count for share, count in alerts), sum(count for _, count in alerts)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from awry.detection.evaluation.young import Young
 
 
+NEAR = 0.05 + 1e-9
+
+
 def label(cell: Cell) -> str:
     """ "spike 3", "speed x2", "flat line"."""
     if not cell.size:
@@ -70,6 +73,12 @@ def recall_rows(report: InjectReport, heads: int) -> tuple[list[str], list[list[
         ordered = [*(cells[name] for name in report.outputs[:heads]), cells[best]]
         rows.append([label(cell), str(cell.faults), *ordered, *(cells[name] for name in report.outputs[heads:]), right, named])
     return head, rows
+
+
+def close_to_best(report: InjectReport, heads: int, output: str) -> int:
+    """Rows of the table in which an output's recall is at most NEAR below that of the best of the heads alone."""
+    alone = report.outputs[:heads]
+    return sum(cell.recall[output] >= max(cell.recall[name] for name in alone) - NEAR for cell in report.cells)
 
 
 def _recall(recall: float, delay: float) -> str:
