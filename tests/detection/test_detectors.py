@@ -15,7 +15,7 @@ from awry.testing import check_detector
 DETECTORS = {entry.name: entry for entry in entry_points(group="awry.detectors") if entry.value.startswith("awry.")}
 START_MS = 1_700_006_400_000
 SHAPE, RECORDS, HEARTBEAT = 0, 1, 2
-OF_GROUPS = {"peers": "judges a series by its siblings, so series touch each other by intent; test_peers.py has the promises it keeps"}
+OF_GROUPS = {"peers": "judges a series by its siblings, so series touch each other; test_peers.py has the promises it keeps"}
 """Detectors that the public suite does not fit, and why."""
 
 
