@@ -27,7 +27,8 @@ EPILOG = """examples:
 DIR has one folder per set (or is one). A set holds CSV files with the columns timestamp, one or more metrics, and label (0 or 1);
 or .npz files with the arrays X, y and, if known, ts, train_end and meta; or it is a copy of the Numenta Anomaly Benchmark.
 Rows at the start of each file are learned and not scored: its training part, or 15 %, at most 750 rows, whichever is more.
-Without --detector: the default, each of its heads alone, and every other installed detector."""
+Without --detector: the default, auto (each series gets the one it needs, as in a server), each head of the default alone, and every
+other installed detector."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

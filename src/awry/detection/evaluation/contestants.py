@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw, Scored
 from awry.core.errors import InvalidInput
-from awry.core.protocols import Detector
+from awry.core.placement import AUTO
+from awry.core.protocols import Detector, Judge
 from awry.detection.calibration import Prior
 from awry.detection.catalogue import detector_names, make_detector
 from awry.detection.evaluation.labelled import Labelled
 from awry.detection.onset import FADE, HOLD
+from awry.detection.router import Router
 from awry.detection.scorer import Scorer
 
 Column = NDArray[Any]
@@ -26,11 +28,9 @@ TOGETHER = ("peers",)
 """Detectors that compare series at the same instant: their samples come row by row, not column by column."""
 WEIGHTS = ("mix", "rarity", "hold", "fades", "prior")
 """Fields of a detector that change nothing of its strengths: presets that differ in these only share a pass."""
-
-
 SOFTNESS = 4.0
-"""Strength that counts as much as e metrics of none. A sum of strengths is drowned by a hundred calm metrics, the maximum is owned by
-one noisy metric; between them this was the best compromise on ASD, SKAB and SMD, of 1 to 6 and of p-norms."""
+"""Strength that counts as much as e metrics of none. A sum of strengths is drowned by a hundred calm metrics, the maximum is owned
+by one noisy metric; between them this was the best compromise on ASD, SKAB and SMD, of 1 to 6 and of p-norms."""
 
 
 def soft_maximum(total: Column, columns: int) -> Column:
@@ -86,7 +86,8 @@ def per_column(
     """A contestant from a function of one metric: values (rows,) with NaN for missing, Unix ms (rows,) -> strength (rows,).
 
     The strength is in natural logarithms (of a distance d for instance ln(1 + d / usual d)), NaN or 0 where it has none; the file's
-    is the soft maximum over its metrics of twice that, near to our own 2 ln(1 + z). segment: it stays high while the series is abnormal, so it is its own segment.
+    is the soft maximum over its metrics of twice that, near to our own 2 ln(1 + z). segment: it stays high while the series is
+    abnormal, so it is its own segment.
     """
 
     def run(file: Labelled) -> Severity:
@@ -102,14 +103,44 @@ def per_column(
     return Contestant(name, causal, run)
 
 
-def installed(names: Sequence[str] = ()) -> list[Contestant]:
-    """Contestants by name: `NAME`, or `NAME:HEAD` for one head of a detector alone; those with several heads share one pass.
+def by_judge(name: str, make: Callable[[], Judge]) -> Contestant:
+    """A contestant from any judge, such as the router: `raw` is then taken at its onsets only, and is its own segment's source."""
 
-    No names: the default detector, each of its heads alone, and every other installed detector. Raises InvalidInput.
+    def run(file: Labelled) -> Severity:
+        batch, row = samples_of(file)
+        began = time.thread_time()
+        judge = make()
+        judge.grow(file.value.shape[1])
+        said = judge.step(batch)
+        seconds = time.thread_time() - began
+        return _together(file, Judged(batch, said, row), HOLD, seconds)
+
+    return Contestant(name, True, run, tuple(make().parts))
+
+
+def _together(file: Labelled, judged: Judged, hold: int, seconds: float) -> Severity:
+    """The file's severity: the soft maximum of its metrics' strengths, the sums of their scores and segments."""
+
+    def total(values: Column) -> Column:
+        return np.bincount(judged.row, np.nan_to_num(values, nan=0.0), minlength=len(file.time))
+
+    said, columns = judged.scored, file.value.shape[1]
+    silent = columns - np.bincount(judged.row, minlength=len(file.time))
+    strength = soft_maximum(total(np.exp(np.nan_to_num(said.raw, nan=0.0) / SOFTNESS)) + silent, columns)
+    return Severity(strength, None, hold, total(said.score), total(said.segment), judged, seconds)
+
+
+def installed(names: Sequence[str] = ()) -> list[Contestant]:
+    """Contestants by name: `NAME`, `NAME:HEAD` for one head of a detector alone, or `auto`, the router; heads share one pass.
+
+    No names: the router, the default detector, each of its heads alone, and every other installed one. Raises InvalidInput.
     """
     passes: dict[str, DetectorPass] = {}
     out = []
     for name in names or _everything():
+        if name == AUTO:
+            out.append(by_judge(name, Router))
+            continue
         detector, _, head = name.partition(":")
         made = make_detector(detector)
         run = passes.setdefault(_signature(detector, made), DetectorPass(detector))
@@ -121,7 +152,7 @@ def installed(names: Sequence[str] = ()) -> list[Contestant]:
 def _everything() -> list[str]:
     heads = make_detector("default").heads
     names = [name for name in detector_names() if name != "default" and _made(name) is not None]
-    return ["default", *(f"default:{head}" for head in heads), *names]
+    return ["default", AUTO, *(f"default:{head}" for head in heads), *names]
 
 
 def _signature(name: str, detector: Detector) -> str:
@@ -199,14 +230,7 @@ class _Entry:
         seconds += time.thread_time() - began
         scored = Scored(mixed, score, segment, raw.expected, raw.low, raw.high, raw.part)
 
-        def total(values: Column) -> Column:
-            return np.bincount(judged.row, np.nan_to_num(values, nan=0.0), minlength=len(file.time))
-
-        whole = Judged(judged.batch, scored, judged.row)
-        columns = file.value.shape[1]
-        silent = columns - np.bincount(judged.row, minlength=len(file.time))
-        together = soft_maximum(total(np.exp(np.nan_to_num(mixed, nan=0.0) / SOFTNESS)) + silent, columns)
-        return Severity(together, None, said.hold, total(score), total(segment), whole, seconds)
+        return _together(file, Judged(judged.batch, scored, judged.row), said.hold, seconds)
 
 
 def samples_of(file: Labelled, *, together: bool = False) -> tuple[Batch, NDArray[np.int64]]:
