@@ -230,7 +230,7 @@ def test_examples_in_docstrings_run(name):
 
 
 def test_a_time_zone_moves_the_profile_and_nothing_else_is_asked() -> None:
-    """A week of hours in Kathmandu (45 minutes off) is scored as the same samples 5:45 h later in UTC; without a holiday in it, holidays change nothing."""
+    """A week in Kathmandu is scored as the same samples 5:45 h later in UTC; without a holiday in it, holidays change nothing."""
     rows = np.arange(7 * 288)
     seconds = 1_704_672_000 + 300 * rows
     value = 9 * np.sin(rows / 288 * 2 * np.pi) + np.random.default_rng(3).normal(0, 1, len(rows))
@@ -247,3 +247,11 @@ def test_places_nobody_knows_and_detectors_without_hours_are_refused() -> None:
     assert "did you mean" in caught.value.hint
     with pytest.raises(InvalidInput, match="knows no hours"):
         awry.detect(VALUE, time=SECONDS, detector="ewma", time_zone="Asia/Tokyo")
+
+
+def test_auto_keeps_local_hours_too() -> None:
+    """The detector "auto" takes time zone and holidays as the default detector does."""
+    rows = np.arange(3 * 288)
+    value = 9 * np.sin(rows / 288 * 2 * np.pi) + np.random.default_rng(3).normal(0, 1, len(rows))
+    place = {"time": 1_704_672_000 + 300 * rows, "time_zone": "Asia/Kathmandu"}
+    same(awry.detect(value, **place), awry.detect(value, **place, detector="auto"), "expected", "score", "segment")

@@ -120,6 +120,7 @@ class FakeApp:
         self.table.restore(keys)
         self.archive = FakeArchive(list(resolved), list(columns.get("incidents", ())))
         self.engine = SimpleNamespace(snapshot=snapshot(keys, silences=silences, **columns), counters=Counters())
+        self.judge = None
         self.dispatcher = SimpleNamespace(status={"hook": NotifierStatus("hook")})
         self.auth = SimpleNamespace(needed=False)
         self.sources: list[Any] = []
