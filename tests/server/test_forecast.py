@@ -91,8 +91,8 @@ def test_the_documented_sample(live: Live, disk: str) -> None:
     ],
 )
 def test_bad_questions(live: Live, disk: str, params: dict[str, str], status: int) -> None:
-    """Each is refused in the one error shape; a series of twenty samples is too young."""
-    live.send([("young_forecast", END - (20 - i) * MINUTE, float(i)) for i in range(20)])
+    """Each is refused in the one error shape; a series of ten samples is too young."""
+    live.send([("young_forecast", END - (10 - i) * MINUTE, float(i)) for i in range(10)])
     answer = live.client.get("/api/v1/forecast", params=params)
     assert status == answer.status_code, answer.text
     assert answer.json()["error"]["message"].startswith("cannot ")

@@ -47,7 +47,7 @@ from awry.detection.state import (
 )
 
 DAY_MS = 86_400_000
-LEAST_SAMPLES = 32
+LEAST_SAMPLES = 16
 """A younger series is not forecast."""
 NEAR, FAR = 48.0, 384.0
 """Samples ahead at which errors are known."""
@@ -210,7 +210,7 @@ def _forecast(of: Outlook, time: NDArray[np.int64], local: NDArray[np.int64], he
     stays = np.full(len(time), float(one))
     ramp = one + (step - 1.0) * f[DRIFT]
     fading = OFFSET_LEFT + (1.0 - OFFSET_LEFT) * 0.5 ** ((time - of.last) / HALF_LIFE_MS)
-    day = profile[bucket] + f[OFFSET] * fading
+    day = _between(profile.astype(np.float64), known, local / width) + f[OFFSET] * fading
     tail = min(max(f[BAND_SCALE] / error, 1.0), TAIL_MOST) if error > 0.0 else 1.0
     e_stay = interpolated(step, error, f[NEAR_STAY], f[FAR_STAY], spread, 0.5)
     e_ramp = interpolated(step, error, f[NEAR_RAMP], f[FAR_RAMP], math.inf, 1.0)
@@ -240,3 +240,12 @@ def _forecast(of: Outlook, time: NDArray[np.int64], local: NDArray[np.int64], he
     columns = np.array([shown(row, d, b, b + lo, b + hi) for b, lo, hi in zip(best, low, high, strict=True)])
     how = ("stay", "day", "ramp")[int(np.argmax([w_stay[-1], w_day[-1], w_ramp[-1]]))]
     return Forecast(time, columns[:, 0], columns[:, 1], columns[:, 2], how)
+
+
+def _between(profile: NDArray[np.float64], known: NDArray[np.bool_], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The profile at `at` (in buckets since 1970): straight lines between the middles of buckets, where both are known."""
+    here = np.floor(at).astype(np.int64)
+    from_middle = at - here - 0.5
+    own, other = here % len(profile), (here + np.where(from_middle < 0.0, -1, 1)) % len(profile)
+    part = np.where(known[other], np.abs(from_middle), 0.0)
+    return (1.0 - part) * profile[own] + part * profile[other]

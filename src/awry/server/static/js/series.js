@@ -1,5 +1,6 @@
 /* The series page: chart, strips and brush on one range and one cursor; what the detector thought; live while it shows now. */
 import { brush } from './brush.js';
+import { forecaster, foreseen } from './forecast.js';
 import { withGaps } from './gaps.js';
 import { live } from './live.js';
 import { mini } from './mini.js';
@@ -21,11 +22,19 @@ const $ = id => document.getElementById(id);
 const series = JSON.parse($('data').textContent);
 const NONE = { time: [], value: [], expected: [], low: [], high: [], score: [], segment: [] };
 let data = NONE, long = { ...NONE, start: 0, end: 1 }, range = fromAddress(series.now, usual(series.interval)), home = range.name ?? usual(series.interval);
-const view = makeView(range.start, range.end), read = reader(series.key), readLong = reader(series.key);
+const view = makeView(range.start, range.end), read = reader(series.key), foresee = forecaster(series.key), readLong = reader(series.key);
 const skew = Date.now() - series.now;      // the server's clock is the one that counts
 const now = () => Date.now() - skew;
 
 const overdue = () => series.interval > 0 && now() - series.last > Math.max(5 * series.interval, 60e3);
+
+/* The part of the range that lies ahead, where a forecast is wanted and there is one. */
+const AHEAD = 1 / 8;
+let ahead = null, forecastable = series.state === 'watching', wanted = remembered() !== 'off';
+function remembered() { try { return localStorage.getItem('awry.forecast'); } catch { return null; } }
+const reach = name => wanted && forecastable && !overdue() ? LENGTHS[name] * AHEAD : 0;
+function showButton() { $('ahead').setAttribute('aria-pressed', String(wanted)); $('ahead').hidden = !forecastable; $('k-f').hidden = !ahead; }
+if (range.name) { range.end += reach(range.name); view.end = range.end; }
 
 const zoom = (a, b) => view.show(a, b);
 const whole = () => choose(home);
@@ -46,6 +55,11 @@ function message(text, button) {
 }
 function think() {
   const latest = view.cursor == null;
+  if (!latest && ahead && view.cursor > ahead.from) {
+    const text = foreseen(series, ahead, view.cursor);
+    if (document.activeElement === $('value-c')) say(text);
+    return;
+  }
   let i = latest ? data.time.length - 1 : nearest(data.time, view.cursor);
   while (latest && i > 0 && data.value[i] == null) i--;
   const text = thought(series, data, i, latest);
@@ -71,7 +85,23 @@ async function load() {
     message(error.message, { text: 'Try again', act: load });
     return;
   }
-  chart.set(data); view.tell('data'); think(); table();
+  chart.set(data, ahead); view.tell('data'); think(); table();
+  await loadAhead();
+}
+async function loadAhead() {
+  const ms = view.end - series.last;
+  let next = null;
+  const known = data.expected.some(v => v != null);      // what was never expected cannot be forecast either
+  if (wanted && known && forecastable && !overdue() && ms > (series.interval || 0)) {
+    try { next = await foresee(ms, series.interval || 0); } catch (error) {
+      if (error.name === 'AbortError') return;
+      if (!(error instanceof Refusal)) throw error;
+      forecastable = false;             // too young yet, or its detector keeps nothing to forecast from
+      if (range.name) choose(range.name);
+    }
+  }
+  ahead = next; showButton();
+  chart.set(data, ahead);
 }
 async function loadLong() {
   const length = Math.max((view.end - view.start) * 5, LENGTHS[home] * 4), end = Math.max(now(), view.end), start = Math.min(end - length, view.start);
@@ -94,8 +124,8 @@ const minis = new Map([...document.querySelectorAll('[data-key-of]')].map(box =>
 
 function choose(name) {
   home = name;
-  const end = now();
-  range = { start: end - LENGTHS[name], end, name };
+  const at = now();
+  range = { start: at - LENGTHS[name], end: at + reach(name), name };
   view.show(range.start, range.end, 'pick');
 }
 let timer = 0;
@@ -115,6 +145,12 @@ view.on(what => {
 
 $('span').addEventListener('pick', e => choose(e.detail));
 $('whole').addEventListener('click', whole);
+$('ahead').addEventListener('click', () => {
+  wanted = !wanted;
+  try { localStorage.setItem('awry.forecast', wanted ? 'on' : 'off'); } catch { /* not kept, then */ }
+  showButton();
+  if (range.name) choose(range.name); else loadAhead();
+});
 const pan = way => { const w = view.end - view.start; view.show(view.start + way * w / 2, view.end + way * w / 2); };
 $('earlier').addEventListener('click', () => pan(-1));
 $('later').addEventListener('click', () => pan(1));
@@ -148,12 +184,12 @@ document.addEventListener('awry:tail', e => {
   Object.assign(series, e.detail);
   if (!range.name) { chart.redraw(); return; }
   if (view.cursor != null || $('stack').matches(':hover')) return;      // nothing moves under the pointer
-  const end = now();
-  range = { ...range, start: end - LENGTHS[range.name], end };
+  const at = now();
+  range = { ...range, start: at - LENGTHS[range.name], end: at + reach(range.name) };
   view.show(range.start, range.end, 'live');
   if (newer) load();
 });
 pick($('span'), range.name ?? '');
 $('whole').hidden = range.name != null;
-load(); loadLong(); loadSiblings();
+showButton(); load(); loadLong(); loadSiblings();
 live();

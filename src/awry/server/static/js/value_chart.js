@@ -4,8 +4,13 @@ import { colour, font, hatch, onTheme, token } from './paint.js';
 import { num, short } from './words.js';
 
 /* The visible y range: values first; a band wider than three times the values' own range is cut. */
-function limits(d, a, b) {
+function limits(d, f, a, b) {
   let lo = Infinity, hi = -Infinity, bandLo = Infinity, bandHi = -Infinity;
+  for (let i = 0; i < f.time.length; i++) {
+    if (f.time[i] < a || f.time[i] > b) continue;
+    lo = Math.min(lo, f.expected[i]); hi = Math.max(hi, f.expected[i]);
+    bandLo = Math.min(bandLo, f.low[i]); bandHi = Math.max(bandHi, f.high[i]);
+  }
   for (let i = 0; i < d.time.length; i++) {
     if (d.time[i] < a || d.time[i] > b) continue;
     const v = d.value[i], l = d.low[i], h = d.high[i];
@@ -33,11 +38,21 @@ function labels(at, unit, big) {
   return at.map(v => v == null ? '' : far && v ? short(v) : num(v, u && (v || !scaled) ? u : '').replace('/s', ''));
 }
 
+const NOTHING = { time: [], expected: [], low: [], high: [] };
+
+/* The forecast goes on from the newest sample: rows of its own after the samples' rows, beginning at that sample. */
+function joined(data, ahead) {
+  const none = data.time.map(() => null), gap = ahead.time.map(() => null);
+  let last = data.time.length - 1;
+  while (last >= 0 && data.value[last] == null) last--;
+  const from = column => { const c = none.concat(ahead[column]); if (last >= 0 && ahead.time.length && data.time[last] < ahead.time[0]) c[last] = data.value[last]; return c; };
+  return [data.time.concat(ahead.time), ...['low', 'high', 'expected', 'value'].map(c => data[c].concat(gap)), from('low'), from('high'), from('expected')];
+}
+
 /* extras() -> {incidents, silences, threshold, unit, stale}; o: {left, right, axis, label, dots, zoom(a, b), reset()} */
 export function valueChart(box, view, extras, o = {}) {
   const left = o.left ?? 60, right = o.right ?? 12, big = o.axis !== false;
-  let data = { time: [], value: [], expected: [], low: [], high: [], score: [], segment: [] }, chart = null;
-  const columns = () => [data.time, data.low, data.high, data.expected, data.value];
+  let data = { time: [], value: [], expected: [], low: [], high: [], score: [], segment: [] }, ahead = NOTHING, chart = null, columns = joined(data, ahead);
 
   const under = u => {
     const c = u.ctx, r = devicePixelRatio || 1, { left: x0, top: y0, width: w, height: h } = u.bbox, e = extras();
@@ -71,11 +86,12 @@ export function valueChart(box, view, extras, o = {}) {
   const write = () => `11px ${token('sans')}`;
   const options = () => ({
     width: box.clientWidth, height: box.clientHeight, ms: 1, padding: [big ? 10 : 6, right, big ? 0 : 4, 0], legend: { show: false },
-    scales: { x: { time: false, range: () => [view.start, view.end] }, y: { range: () => limits(data, view.start, view.end) } },
+    scales: { x: { time: false, range: () => [view.start, view.end] }, y: { range: () => limits(data, ahead, view.start, view.end) } },
     series: [{}, { points: { show: false } }, { points: { show: false } },
       { stroke: () => token('c-expected'), width: 1.25, dash: [1.5, 3], points: { show: false }, show: o.expected !== false },
-      { stroke: () => token('c-value'), width: 1.4, points: { show: false } }],
-    bands: [{ series: [2, 1], fill: () => token('c-band') }],
+      { stroke: () => token('c-value'), width: 1.4, points: { show: false } },
+      { points: { show: false } }, { points: { show: false } }, { stroke: () => token('c-forecast'), width: 1.25, dash: [5, 4], points: { show: false } }],
+    bands: [{ series: [2, 1], fill: () => token('c-band') }, { series: [6, 5], fill: () => token('c-ahead') }],
     axes: [
       { show: big, stroke: () => token('c-axis'), font: write(), size: 24, gap: 5, ticks: { show: false }, grid: { stroke: () => token('c-grid'), width: 1 },
         splits: u => ticks(view.start, view.end, u.bbox.width / (devicePixelRatio || 1)).map(t => t[0]),
@@ -90,7 +106,7 @@ export function valueChart(box, view, extras, o = {}) {
     },
     hooks: {
       drawClear: [under], draw: [over],
-      setCursor: [u => { const i = u.cursor.idx; view.at(u.cursor.left >= 0 && i != null ? data.time[i] : null); }],
+      setCursor: [u => { const i = u.cursor.idx; view.at(u.cursor.left >= 0 && i != null ? columns[0][i] : null); }],
       setSelect: [u => {
         if (u.select.width < 6) return;
         const a = u.posToVal(u.select.left, 'x'), b = u.posToVal(u.select.left + u.select.width, 'x');
@@ -100,8 +116,8 @@ export function valueChart(box, view, extras, o = {}) {
     },
   });
   const fit = () => { if (!chart) return; if (box.clientWidth && (chart.width !== box.clientWidth || chart.height !== box.clientHeight)) chart.setSize({ width: box.clientWidth, height: box.clientHeight }); };
-  const redraw = () => { if (chart) chart.setData(columns()); };
-  chart = new window.uPlot(options(), columns(), box);
+  const redraw = () => { if (chart) chart.setData(columns); };
+  chart = new window.uPlot(options(), columns, box);
   new ResizeObserver(fit).observe(box);
   onTheme(() => chart.redraw(true, true));
   view.on(what => {
@@ -109,5 +125,5 @@ export function valueChart(box, view, extras, o = {}) {
     if (view.cursor == null) { chart.setCursor({ left: -10, top: -10 }, false); return; }
     if (!chart.over.matches(':hover')) chart.setCursor({ left: chart.valToPos(view.cursor, 'x'), top: chart.over.clientHeight / 2 }, false);
   });
-  return { set(next) { data = next; redraw(); }, redraw, font };
+  return { set(next, forecast) { data = next; ahead = forecast ?? NOTHING; columns = joined(data, ahead); redraw(); }, redraw, font };
 }
