@@ -12,7 +12,8 @@ from awry.cli.bench_rule import run_rule, sum_up
 from awry.cli.main import main
 from awry.core.batch import Scored
 from awry.core.errors import InvalidInput
-from awry.detection.evaluation.contestants import Contestant, Judged, Severity, installed, per_column, samples_of
+from awry.detection.catalogue import make_judge
+from awry.detection.evaluation.contestants import Contestant, Judged, Severity, by_judge, installed, per_column, samples_of
 from awry.detection.evaluation.labelled import Labelled, read_sets
 from awry.detection.evaluation.ranks import mean_ranks
 from awry.detection.evaluation.suite import run_suite
@@ -96,6 +97,25 @@ def test_a_head_alone_is_the_detector_that_has_no_other(folder):
     assert report.outcomes[("ewma", "one")].measures() == report.outcomes[("ewma:distance", "one")].measures()
     with pytest.raises(InvalidInput, match="cannot find the head 'shape' of ewma"):
         installed(["ewma:shape"])
+
+
+def test_a_judge_is_measured_as_the_detector_it_holds(folder):
+    """By its score the same; its raw is there at onsets only."""
+    report = run_suite(read_sets(folder, ["two"]), [by_judge("judge", lambda: make_judge("ewma")), *installed(["ewma"])])
+    judge, detector = report.outcomes[("judge", "two")], report.outcomes[("ewma", "two")]
+    assert detector.measures("score") == judge.measures("score")
+    assert judge.measures("raw")["f1"] > 0.6
+
+
+def test_siblings_are_judged_row_by_row(folder):
+    """A detector that compares metrics gets them tick by tick, each sample in its row."""
+    file = read_sets(folder, ["two"])["two"][0].load()
+    batch, row = samples_of(file, together=True)
+    assert [0, 0, 1, 1] == row[:4].tolist()
+    assert [0, 1, 0, 1] == batch.slot[:4].tolist()
+    assert file.value[1].tolist() == batch.value[2:4].tolist()
+    alone, row = samples_of(file)
+    assert (file.value[:, 1].tolist(), 0) == (alone.value[ROWS:].tolist(), row[ROWS])
 
 
 def test_threads_change_nothing(folder):
