@@ -18,7 +18,8 @@ an r as at most 3 w.
 Median and median deviation as location and scale: F. R. Hampel, doi:10.1080/01621459.1974.10482962.
 
 A series' row is read by its siblings, so a group's samples must be stepped in order by one thread; and the cost of a sample grows
-with the group, up to `most` siblings (the next ones by slot, around the end).
+with the group, up to `most` siblings (those before it by slot, around the start: they have mostly reported;
+no more than 4 x `most` are looked at).
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ CALM = 1.7
 """Median q of the siblings, twice the usual one, from which a tick counts as unruly."""
 LEAN = 0.02
 """Variance of U that speaks for a slope of 1 before any was seen."""
+LOOK = 4
 ROUGH = 16.0
 """Samples a sibling must have before others are compared with it."""
 
@@ -74,8 +76,9 @@ def around(
     """
     here = np.searchsorted(members, mine)
     n = 0
-    for k in range(1, members.shape[0]):
-        j = members[(here + k) % members.shape[0]]
+    size = members.shape[0]
+    for k in range(1, min(size, LOOK * most + 1)):
+        j = members[(here - k + size) % size]
         if state[j, SEEN] < ROUGH:
             continue
         last, before = abs(clock[j, LAST_TIME] - time), abs(clock[j, BEFORE_TIME] - time)
@@ -221,7 +224,7 @@ class Peers:
     """How far apart samples of one tick may be; 0: half the series' usual interval."""
     least: int = 4
     """Siblings needed in a tick."""
-    most: int = 64
+    most: int = 32
     """Siblings a sample is compared with at most."""
     memory: float = 2000.0
     """Samples over which a series' usual level, distance and place among its siblings are learned; its usual |r| over an eighth."""
