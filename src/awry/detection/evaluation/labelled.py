@@ -125,7 +125,8 @@ def _npz(set: str, path: Path) -> Labelled:
     except KeyError as error:
         raise InvalidInput(f"cannot read {path}: it has no array {error}", hint=HINT) from error
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise InvalidInput(f"cannot read {path}: {error}", hint=HINT) from error
+        why = "it is no archive of plain arrays" if "pickle" in str(error) else str(error)
+        raise InvalidInput(f"cannot read {path}: {why}", hint=HINT) from error
     value = value[:, None] if value.ndim == 1 else value
     step = float(meta.get("step_s", STEP_SECONDS.get(set, 60)))
     if seconds.size:

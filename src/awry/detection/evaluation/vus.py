@@ -34,10 +34,11 @@ def window_of(value: NDArray[np.float64]) -> int:
     known = np.maximum.accumulate(np.where(np.isnan(x), -1, np.arange(len(x))))
     x = x[np.maximum(known, int(np.argmax(~np.isnan(x))))]
     size, largest = 1 << int(2 * len(x) + 1).bit_length(), float(np.abs(x).max())
+    x = x / largest if largest > 0.0 else x
     spectrum = np.fft.rfft(x - x.mean(), size)
     covariance = np.fft.irfft(spectrum * np.conj(spectrum), size)[: min(len(x), LAGS + 1)]
     # what rounding leaves of a constant series is no period
-    if len(covariance) <= BASE + 2 or not covariance[0] > 1e-20 * largest * largest:
+    if len(covariance) <= BASE + 2 or not covariance[0] > 1e-20:
         return OTHERWISE
     correlation = covariance[BASE:] / covariance[0]
     inner = correlation[1:-1]
