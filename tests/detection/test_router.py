@@ -173,7 +173,7 @@ def test_memory_sends_later_series_to_the_lean_detector() -> None:
     """With memory for two full detectors, the third series on are lean, and say why."""
     router = fresh(memory_bytes=2 * FULL_BYTES)
     assert ["default", "default", "lean", "lean", "lean"] == [router.choice(s).detector for s in range(5)]
-    assert "[detection] memory is used up by the series before it" == router.choice(4).reason
+    assert "[detection] memory_bytes is used up by the series before it" == router.choice(4).reason
     batch = mixed()
     again = fresh(memory_bytes=2 * FULL_BYTES)
     again.load(router.dump())
@@ -259,7 +259,7 @@ def test_freed_rows_are_used_again() -> None:
     alone = Scorer()
     alone.grow(1)
     values = dense(300)
-    got = router.step(Batch.of(np.ones(300), START_MS + np.arange(300) * STEP_MS, values))
+    got = router.step(Batch.of(np.ones(300, np.int32), START_MS + np.arange(300) * STEP_MS, values))
     same(got, alone.step(stream(values)))
     assert 1 == router._benches[0].used
 

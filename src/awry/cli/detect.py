@@ -45,7 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time", default="", metavar="COLUMN", help="name of the time column, where it is not recognised")
     parser.add_argument("--series", default="", metavar="COLUMN", help="name of the series column, where it is not recognised")
     parser.add_argument("--value", default="", metavar="COLUMN", help="name of the value column, where it is not recognised")
-    parser.add_argument("--detector", default="default", metavar="NAME", help="default or records (default: %(default)s)")
+    parser.add_argument(
+        "--detector",
+        default="default",
+        metavar="NAME",
+        help="its name, or auto: each series gets the one it needs (default: %(default)s)",
+    )
     parser.add_argument(
         "--time-zone", default="UTC", metavar="ZONE", help="where the series live, such as Europe/Berlin (default: %(default)s)"
     )
@@ -61,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     table = _read(args)
     scored = _score(args, table)
     episodes, why = _find(args, table, scored)
-    anomalies = [_row(table, scored, episodes, k) for k in range(len(episodes))]
+    anomalies = [_row(table, scored, episodes, k, args.detector) for k in range(len(episodes))]
     samples, found = _count(len(table.batch), "sample", "samples"), _count(len(anomalies), "anomaly", "anomalies")
     summary = f"{samples} of {len(table.keys):,} series, {found} ({why})"
     if args.out:
@@ -189,7 +194,7 @@ def _find(args: argparse.Namespace, table: Table, scored: Scored) -> tuple[Episo
     return find_episodes(table.batch, scored, threshold, clear), why
 
 
-def _row(table: Table, scored: Scored, episodes: Episodes, k: int) -> dict[str, Any]:
+def _row(table: Table, scored: Scored, episodes: Episodes, k: int, detector: str) -> dict[str, Any]:
     from awry.library.judges import parts
 
     peak, batch = int(episodes.peak[k]), table.batch
@@ -208,7 +213,7 @@ def _row(table: Table, scored: Scored, episodes: Episodes, k: int) -> dict[str, 
         "expected": number(scored.expected[peak]),
         "low": number(scored.low[peak]),
         "high": number(scored.high[peak]),
-        "part": parts()[scored.part[peak]],
+        "part": parts(detector)[scored.part[peak]],
     }
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from awry.core.batch import Batch
 from awry.core.clock import SystemClock
 from awry.core.errors import AwryError, InvalidInput, Overloaded, StoreUnavailable
 from awry.core.incident import Change
+from awry.core.placement import Placement
 
 if TYPE_CHECKING:
     from awry.engine.pipeline import Pipeline
@@ -52,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_token_argument(parser)
     parser.add_argument("--config", type=Path, metavar="FILE", help="judge by the rules of this config file (not with --to)")
     parser.add_argument(
+        "--detector", metavar="NAME", help="detector of every series that the config file has no table for (default: auto)"
+    )
+    parser.add_argument(
         "--now", action="store_true", help="move the time stamps so that the last sample is taken when it is sent (with --to)"
     )
     parser.add_argument("--interval", metavar="DURATION", help="time between rows of files without a time column, such as 60s")
@@ -67,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     recorded = read(args.files, args.interval)
     if args.to:
         return _send(recorded, args, speed)
-    return _engine(recorded, args.config, speed)
+    return _engine(recorded, args.config, args.detector, speed)
 
 
 def read(paths: list[Path], interval: str | None = None) -> Recorded:
@@ -102,20 +106,24 @@ class Pacer:
             time.sleep(left)
 
 
-def _engine(recorded: Recorded, config: Path | None, speed: float) -> int:
-    from awry.detection.scorer import Scorer
+def _engine(recorded: Recorded, config: Path | None, detector: str | None, speed: float) -> int:
+    from awry.detection.router import Router
     from awry.engine.commands import PutRule
     from awry.engine.pipeline import Pipeline
     from awry.engine.settings import DEFAULT_RULE, EngineSettings
 
-    rules = [DEFAULT_RULE]
+    rules, placement, memory = [DEFAULT_RULE], Placement(), 0
     if config is not None:
         import os
 
         from awry.server.config import load_config
 
-        rules += load_config(config, env=os.environ).rules
-    pipeline = Pipeline(Scorer(), recorded.keys, EngineSettings(shards=1))
+        settings = load_config(config, env=os.environ)
+        rules += settings.rules
+        placement, memory = settings.placement, settings.detection.memory_bytes
+    if detector is not None:
+        placement = replace(placement, default=replace(placement.default, detector=detector))
+    pipeline = Pipeline(Router(placement, memory_bytes=memory), recorded.keys, EngineSettings(shards=1))
     first = int(recorded.batch.time[0])
     pipeline.step(first, Batch.empty(), [PutRule(rule) for rule in rules])
     pacer, opened, began, last = Pacer(speed, first), 0, time.monotonic(), first

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Scored
 from awry.core.protocols import Judge
-from awry.detection.calendar import Calendar
+from awry.detection.calendar import Calendar, give_calendar
 from awry.detection.parts import part_numbers
 
 
@@ -61,9 +61,8 @@ class Bench:
         self.id = crc32(repr((name, layout)).encode())
         """Stands for the name and the layout of a row, in dumps."""
         self.row_bytes = sum(a.dtype.itemsize * int(np.prod(a.shape[1:])) for a in self._blank.values())
-        detector = getattr(judge, "detector", None)
-        if calendar is not None and hasattr(detector, "zone_of"):
-            detector.calendar, detector.zone_of = calendar, self._zone_of  # type: ignore[union-attr]
+        if calendar is not None:
+            give_calendar(getattr(judge, "detector", judge), calendar, self._zone_of)
 
     def take(self, count: int, zone: int = 0) -> NDArray[np.int32]:
         """Rows for so many series, as if never used; nobody steps meanwhile."""

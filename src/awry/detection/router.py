@@ -58,11 +58,11 @@ class Router:
         self, placement: Placement | None = None, *, memory_bytes: int = 0, intermittent: str = "counts",
         make: Callable[[str], Judge] = make_judge,
     ) -> None:  # fmt: skip
-        self.parts = PARTS
+        self.parts: tuple[str, ...] = PARTS
         self._placement = placement or Placement()
         self._full = memory_bytes // FULL_BYTES if memory_bytes else NEVER
         self._intermittent, self._make = intermittent, make
-        self._calendar = _calendar(self._placement)
+        self._calendar = calendar_of(self._placement)
         self._benches: list[Bench] = []
         self._gate = Gate()
         self._at = np.zeros((COLUMNS, 0), np.int32)
@@ -118,7 +118,7 @@ class Router:
             return Choice(self._main, "not seen yet")
         at = self._at[:, slot].tolist()
         name, found = self._benches[at[BENCH] - 1].name, Evidence(at[WHY_OF], at[WHY_ZEROS], at[WHY_ODD])
-        full = "[detection] memory is used up by the series before it"
+        full = "[detection] memory_bytes is used up by the series before it"
         if at[WHY] == TOLD:
             reason = f"[series.{self._place_of(slot).told_by}] of the configuration says so"
         elif at[WHY] == BY_DEFAULT:
@@ -135,6 +135,11 @@ class Router:
             left = at[DUE] - at[SEEN]
             reason += f"; {self._benches[at[NEXT] - 1].name} takes over in {left:,} samples"
         return Choice(name, reason)
+
+    def seat(self, slot: int) -> tuple[Judge, int] | None:
+        """The judge that speaks for a series, and its row there; None before its first sample. For readers; any thread may ask."""
+        bench, row = self._at[[BENCH, ROW], slot].tolist() if slot < self._slots else (0, 0)
+        return (self._benches[bench - 1].judge, row) if bench else None
 
     def dump(self, start: int = 0, stop: int | None = None) -> Arrays:
         """Copies of the state of slots [start, stop): `slots` by slot; `rows`, the rows of all benches as bytes.
@@ -330,8 +335,16 @@ class Router:
         return not self._learning and bool((at[BENCH] == 1).all() and (at[ROW] == np.arange(self._slots)).all())
 
 
-def _calendar(placement: Placement) -> Calendar | None:
-    """Every pair of zone and holidays that the configuration can lead to; None when all are UTC without holidays."""
+def choice_of(judge: Judge | None, slot: int) -> Choice | None:
+    """Which detector a series has and why; None when the judge has but one."""
+    return judge.choice(slot) if isinstance(judge, Router) else None
+
+
+def calendar_of(placement: Placement) -> Calendar | None:
+    """Every pair of zone and holidays that the configuration can lead to; None when all are UTC without holidays.
+
+    Raises InvalidInput for names nobody knows, and for too many pairs.
+    """
     default = placement.default
     zones = dict.fromkeys([default.time_zone, *(t.time_zone for t in placement.tables if t.time_zone is not None)])
     days = dict.fromkeys([default.holidays, *(t.holidays for t in placement.tables if t.holidays is not None)])

@@ -240,13 +240,13 @@ class Engine:
 
     def _recover(self) -> list[str]:
         found = self._store.recover()
+        keys = list(found.keys)
+        self._pipeline.use_keys(keys)
         marks = self._pipeline.load(found.blocks)
         if self._pipeline.relearning:
             log.warning(
                 "detector state of %d series is of another version of Awry: they are learned anew", self._pipeline.relearning
             )
-        keys = list(found.keys)
-        self._pipeline.use_keys(keys)
         for tick in found.ticks:
             self._pipeline.replay(tick, marks)
             self._now = max(self._now, tick.time)

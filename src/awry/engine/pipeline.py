@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Scored
 from awry.core.incident import Change, Incident
-from awry.core.protocols import Judge
+from awry.core.protocols import Judge, Keyed
 from awry.core.tick import Block, Tick
 from awry.detection.calibration import score_of
 from awry.engine import blocks
@@ -57,7 +57,7 @@ class Pipeline:
         """Series whose saved detector state was of another version, and is learned anew."""
         self.dirty = blocks.Dirty()
         self.latest = Scored.blank(0)
-        self._keys = keys
+        self.use_keys(keys)
         self._next_block = 0
         self._settings = settings
         self._pool = pool
@@ -135,6 +135,8 @@ class Pipeline:
     def use_keys(self, keys: MutableSequence[str]) -> None:
         """Look keys up here from now on (recovery reads them before the series table exists)."""
         self._keys = keys
+        if isinstance(self.judge, Keyed):
+            self.judge.use_keys(keys)
 
     def next_block(self) -> list[Block]:
         """The next piece of an incremental checkpoint: changed blocks in turn, then the stages, and round again."""

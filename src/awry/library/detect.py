@@ -50,8 +50,9 @@ def detect(
     series, value : str, optional
         Names of the series column and of the value column of the long form, where recognition errs.
     detector : str or callable, optional
-        "default", or "records" (``raw`` from the record head alone, best for small faults); or a function that makes a
-        judge (`awry.core.protocols.Judge`).
+        Name of a detector: "default", "records" (``raw`` from the record head alone, best for small faults), "lean", or any
+        other of the reference; "auto" lets each series have the one that its samples ask for, as a server does; or a
+        function that makes a judge (`awry.core.protocols.Judge`).
     time_zone : str, optional
         IANA time zone in which the series live, such as "Europe/Berlin": their profiles of the day and the week keep its
         hours. It does not change how times are read.

@@ -11,9 +11,13 @@ import numpy as np
 
 from awry.core.batch import Batch, Scored
 from awry.core.errors import InvalidInput
+from awry.core.placement import AUTO, Place, Placement
 from awry.core.protocols import Judge
+from awry.detection import catalogue
 from awry.detection.calendar import Calendar, give_calendar
-from awry.detection.catalogue import make_detector, make_judge
+from awry.detection.catalogue import make_detector
+from awry.detection.parts import PARTS
+from awry.detection.router import Router
 
 CHUNK_ROWS = 100_000
 """Rows scored in one call: small enough for progress and memory, large enough for speed."""
@@ -28,7 +32,15 @@ Progress = Callable[[int, int], None]
 
 def parts(detector: str = "default") -> tuple[str, ...]:
     """Names of the components that `Scored.part` points into."""
-    return make_detector(detector).parts
+    return PARTS if detector == AUTO else make_detector(detector).parts
+
+
+def make_judge(name: str = "default") -> Judge:
+    """A fresh judge: a detector with its calibration, or for "auto" all of them, each series with the one that it needs.
+
+    Raises InvalidInput for an unknown name.
+    """
+    return Router() if name == AUTO else catalogue.make_judge(name)
 
 
 def local_judge(make: Callable[[], Judge], time_zone: str = "UTC", holidays: str = "") -> Callable[[], Judge]:
@@ -42,6 +54,8 @@ def local_judge(make: Callable[[], Judge], time_zone: str = "UTC", holidays: str
 
     def local() -> Judge:
         judge = make()
+        if isinstance(judge, Router):
+            return Router(Placement(default=Place(time_zone=time_zone, holidays=holidays)))
         if not give_calendar(getattr(judge, "detector", judge), calendar):
             raise InvalidInput(
                 "cannot use a time zone or holidays here: the detector knows no hours and no weekdays",

@@ -19,7 +19,6 @@ from awry.core.errors import AwryError, InvalidConfig
 from awry.core.incident import Change
 from awry.core.protocols import Archive, Judge, Notifier, Source
 from awry.core.series_table import SeriesLimits, SeriesTable
-from awry.detection.scorer import Scorer
 from awry.engine.engine import Engine
 from awry.server import problems, wiring
 from awry.server.api import HTTP_SOURCES, api_routes
@@ -42,7 +41,8 @@ class AppOptions:
     """What only code can choose: tests give a clock, a judge or sources of their own."""
 
     clock: Clock = field(default_factory=SystemClock)
-    judge: Callable[[], Judge] = Scorer
+    judge: Callable[[], Judge] | None = None
+    """In place of the Router that the configuration asks for."""
     sources: Sequence[Source] = ()
     """Further sources, beside the configured ones."""
     notifiers: dict[str, Notifier] = field(default_factory=dict)
@@ -75,6 +75,7 @@ class App:
             SeriesLimits(config.limits.series, config.limits.new_series_per_minute, config.engine.future_tolerance_ms), self.clock
         )
         self.auth = Auth(config.auth, self.clock)
+        self.judge: Judge = self.options.judge() if self.options.judge else wiring.build_judge(config)
         self.engine: Engine
         self.store: SqlStore
         self.archive: Archive
@@ -111,7 +112,7 @@ class App:
             if self.options.prepare is not None:
                 await asyncio.to_thread(self.options.prepare)
             self.engine = Engine(
-                judge=self.options.judge(),
+                judge=self.judge,
                 store=self.store,
                 table=self.table,
                 clock=self.clock,

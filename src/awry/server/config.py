@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from awry.core.errors import InvalidConfig, InvalidInput
+from awry.core.placement import Place, Placement, Placing
 from awry.core.rule import Rule
 from awry.server.components import ComponentSpec, Group, nearest, read_options
 from awry.server.exposure import exposure_problems, graphite_problem
+from awry.server.placing_shape import check_pairs, placing_problems, read_placing
 from awry.server.rule_shape import NAME, read_rule
 from awry.server.secrets import Secret, read_secret
 from awry.server.settings import (
     SECTIONS,
     AuthSection,
+    DetectionSection,
     EngineSection,
     HostSection,
     LimitSection,
@@ -28,7 +31,7 @@ from awry.server.settings import (
     file_name,
 )
 
-_TABLES = ("source", "notifier", "rule")
+_TABLES = ("source", "notifier", "series", "rule")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +42,21 @@ class Config:
     auth: AuthSection = field(default_factory=AuthSection)
     store: StoreSection = field(default_factory=StoreSection)
     engine: EngineSection = field(default_factory=EngineSection)
+    detection: DetectionSection = field(default_factory=DetectionSection)
     limits: LimitSection = field(default_factory=LimitSection)
     host: HostSection = field(default_factory=HostSection)
     sources: tuple[ComponentSpec, ...] = ()
     notifiers: tuple[ComponentSpec, ...] = ()
     rules: tuple[Rule, ...] = ()
+    series: tuple[Placing, ...] = ()
+    """Tables [series.NAME] in the order of the file."""
     path: Path | None = None
+
+    @property
+    def placement(self) -> Placement:
+        """Which detector, time zone and holidays each series gets."""
+        section = self.detection
+        return Placement(self.series, Place(section.detector, section.time_zone, section.holidays))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +114,10 @@ class _Reader:
             sources=self._components("awry.sources", "source", document),
             notifiers=notifiers,
             rules=self._rules(document, frozenset(spec.name for spec in notifiers)),
+            series=self._series(document),
             path=self.path,
         )
+        self._detection(config)
         for section, key, error in exposure_problems(config.server, config.auth):
             self._note(section, key, error.message, error.hint)
         for spec in config.sources:
@@ -203,6 +217,24 @@ class _Reader:
                     if key == "name" or body.pop(key, None) is None:
                         break
         return tuple(rules)
+
+    def _series(self, document: Mapping[str, Any]) -> tuple[Placing, ...]:
+        found = []
+        for name, table in self._named("series", document):
+            placing, problems = read_placing(name, table)
+            for key, problem in problems:
+                self._note(f"series.{name}", key, problem.message, problem.hint)
+            if placing is not None:
+                found.append(placing)
+        return tuple(found)
+
+    def _detection(self, config: Config) -> None:
+        section = config.detection
+        stated = {"detector": section.detector, "time_zone": section.time_zone, "holidays": section.holidays}
+        for key, problem in placing_problems(stated):
+            self._note("detection", key, problem.message, problem.hint)
+        if not self.findings and (too_many := check_pairs(config.placement)):
+            self._note("detection", "", too_many.message, too_many.hint)
 
     def _note(self, section: str, key: str, message: str, hint: str = "") -> None:
         self.findings.append(Finding(f"{section}.{key}" if key else section, self._line(section, key), message, hint))

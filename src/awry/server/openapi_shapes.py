@@ -80,6 +80,8 @@ _SERIES: Json = {
     "segment": _maybe(NUMBER),
     "interval": _maybe(MS),
     "seen": COUNT,
+    "detector": _maybe(TEXT),
+    "detector_reason": _maybe(TEXT),
 }
 _MEMBER = {
     "key": TEXT,

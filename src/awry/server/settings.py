@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from awry.core.errors import InvalidInput
+from awry.core.placement import AUTO
 from awry.server.durations import parse_duration, parse_size
 from awry.server.secrets import Secret
 
@@ -156,6 +157,23 @@ class EngineSection:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectionSection:
+    """[detection]: how series are judged, where no table [series.NAME] says otherwise."""
+
+    detector: str = _setting(
+        AUTO, "Detector of every series by its name; auto lets each have the one that its samples ask for.", "text"
+    )
+    time_zone: str = _setting("UTC", "Time zone whose hours and weekdays series follow, such as Europe/Berlin.", "text")
+    holidays: str = _setting("", "Country whose holidays are days of rest, such as DE or DE-BY; empty means none.", "text")
+    memory_bytes: int = _setting(
+        0,
+        "Memory for series with the default detector; series beyond it get the lean one. 0 means no limit.",
+        "size",
+        low=0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LimitSection:
     """[limits]: what no client can exceed."""
 
@@ -184,6 +202,7 @@ SECTIONS: dict[str, type[Any]] = {
     "auth": AuthSection,
     "store": StoreSection,
     "engine": EngineSection,
+    "detection": DetectionSection,
     "limits": LimitSection,
     "host": HostSection,
 }

@@ -13,6 +13,7 @@ from awry.connectors.replay import ReplaySource
 from awry.core.clock import Clock
 from awry.core.protocols import Notifier, Source
 from awry.core.rule import Rule
+from awry.detection.router import Router
 from awry.engine.settings import DEFAULT_RULE, EngineSettings
 from awry.server.components import build
 from awry.server.config import Config
@@ -54,6 +55,11 @@ def configured_rules(config: Config) -> tuple[Rule, ...]:
     """The default rule, unless the file has one of that name, and the rules of the file."""
     named_so = any(rule.name == DEFAULT_RULE.name for rule in config.rules)
     return config.rules if named_so else (DEFAULT_RULE, *config.rules)
+
+
+def build_judge(config: Config) -> Router:
+    """What judges samples: the detector of each series, by the configuration and by what its samples show."""
+    return Router(config.placement, memory_bytes=config.detection.memory_bytes)
 
 
 def build_sources(config: Config, clock: Clock, *, demo: bool = False) -> list[Source]:

@@ -35,7 +35,7 @@ class DryRunBody(msgspec.Struct, forbid_unknown_fields=True):
 def routes(app: App) -> list[BaseRoute]:
     """/api/v1/rules, one of them, validate and dry-run."""
 
-    parts = tuple(app.options.judge().parts)
+    parts = tuple(app.judge.parts)
 
     def find(name: str) -> Rule:
         for rule in app.engine.snapshot.rules:

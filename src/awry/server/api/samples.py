@@ -28,7 +28,7 @@ MAX_ROWS = 1_000_000
 
 def routes(app: App) -> list[BaseRoute]:
     """GET and POST /api/v1/samples."""
-    parts = tuple(app.options.judge().parts)
+    parts = tuple(app.judge.parts)
 
     async def get(request: Request) -> Response:
         key = canonical(required(request, "series"))

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from awry.core.errors import InvalidInput
 from awry.core.selector import parse_selector
+from awry.detection.router import choice_of
 from awry.engine.commands import DeleteSeries
 from awry.engine.snapshot import STATES, Snapshot
 from awry.server.api.params import choice, flag, integer, limit_of, required, resource
@@ -70,6 +71,7 @@ def routes(app: App) -> list[BaseRoute]:
 def show_series(app: App, snapshot: Snapshot, slot: int) -> dict[str, Any]:
     """One series as the API lists it: its state and its last sample."""
     seen, interval = int(snapshot.seen[slot]), float(snapshot.interval_ms[slot])
+    choice = choice_of(app.judge, slot)
     return {
         "key": app.table.keys[slot],
         "state": STATES[int(snapshot.state[slot])],
@@ -82,4 +84,6 @@ def show_series(app: App, snapshot: Snapshot, slot: int) -> dict[str, Any]:
         "segment": round(float(snapshot.segment[slot]), 4),
         "interval": round(interval) if interval > 0 and np.isfinite(interval) else None,
         "seen": seen,
+        "detector": choice.detector if choice else None,
+        "detector_reason": choice.reason if choice else None,
     }

@@ -12,12 +12,14 @@ from starlette.routing import BaseRoute, Route
 
 from awry.core.errors import InvalidSelector
 from awry.core.incident import Incident
+from awry.detection.router import choice_of
 from awry.engine.snapshot import STATES
 from awry.server.pages import words
 from awry.server.pages.find import Found, by_strangeness, find, strangest
 from awry.server.pages.render import not_found, page
 from awry.server.pages.rows import Row, rows
 from awry.server.pages.thresholds import covers, threshold_of
+from awry.server.profiles import profile_line
 
 if TYPE_CHECKING:
     from awry.server.app import App
@@ -104,6 +106,8 @@ def facts(app: App, series: Now) -> str:
     parts.append(words.plural(series.seen, "sample"))
     if series.state == "warming":
         parts.append("scores begin once there is enough history")
+    elif line := profile_line(app.judge, series.slot):
+        parts.append(line)
     return " · ".join(parts)
 
 
@@ -144,6 +148,7 @@ async def context(app: App, series: Now) -> dict[str, Any]:
         "series": series,
         "sentence": sentence(app, series),
         "facts": facts(app, series),
+        "choice": choice_of(app.judge, series.slot),
         "past": past,
         "until": until,
         "shown": SHOWN,

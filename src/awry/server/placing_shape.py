@@ -1,0 +1,81 @@
+"""Tables `[series.NAME]` of the config file, checked: which detector, time zone and holidays the series of a selector get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from awry.core.errors import InvalidInput
+from awry.core.placement import AUTO, Placement, Placing
+from awry.core.selector import parse_selector
+from awry.detection.calendar import holiday_table, zone_table
+from awry.detection.catalogue import detector_names
+from awry.detection.router import calendar_of
+from awry.server.components import nearest
+
+SERIES_KEYS = {
+    "selector": ("text", "required", "Which series; empty means every series."),
+    "detector": ("text", "as [detection]", "Their detector; auto lets each have the one that its samples ask for."),
+    "time_zone": ("text", "as [detection]", "Time zone whose hours and weekdays they follow, such as Europe/Berlin."),
+    "holidays": ("text", "as [detection]", "Country whose holidays are days of rest, such as DE or DE-BY; empty means none."),
+}
+"""Key -> type, default, sentence; the docs are written from it."""
+
+Problem = tuple[str, InvalidInput]
+
+
+def read_placing(name: str, table: Mapping[str, Any]) -> tuple[Placing | None, list[Problem]]:
+    """One table, or None, and every mistake in it with its key."""
+    problems: list[Problem] = []
+    for key, value in table.items():
+        if key not in SERIES_KEYS:
+            known = list(SERIES_KEYS)
+            message = f"cannot use the unknown key {key!r}"
+            problems.append((key, InvalidInput(message, hint=f"known are: {', '.join(known)}{nearest(key, known)}")))
+        elif not isinstance(value, str):
+            problems.append((key, InvalidInput(f"cannot use {value!r}: a text in quotes is expected")))
+    if "selector" not in table:
+        problems.append(("selector", InvalidInput("cannot do without the key 'selector'", hint='"" selects every series')))
+    stated = {key: value for key, value in table.items() if key in SERIES_KEYS and isinstance(value, str)}
+    problems += placing_problems(stated)
+    if problems:
+        return None, problems
+    return Placing.of(name, stated["selector"], stated.get("detector"), stated.get("time_zone"), stated.get("holidays")), []
+
+
+def placing_problems(stated: Mapping[str, str]) -> list[Problem]:
+    """Every mistake among the keys that are there."""
+    checks: dict[str, Callable[[str], object]] = {
+        "selector": parse_selector,
+        "detector": _check_detector,
+        "time_zone": zone_table,
+        "holidays": holiday_table,
+    }
+    problems: list[Problem] = []
+    for key, value in stated.items():
+        try:
+            checks[key](value)
+        except InvalidInput as error:
+            problems.append((key, error))
+    return problems
+
+
+def check_pairs(placement: Placement) -> InvalidInput | None:
+    """What is wrong with the whole: too many different pairs of time zone and holidays."""
+    try:
+        calendar_of(placement)
+    except InvalidInput as error:
+        return error
+    return None
+
+
+def _check_detector(name: str) -> None:
+    if name in ALONE:
+        raise InvalidInput(f"cannot use the detector {name!r} here: it compares the series of a group with each other")
+    if name != AUTO and name not in detector_names():
+        known = [AUTO, *detector_names()]
+        raise InvalidInput(f"cannot find the detector {name!r}", hint=f"there are: {', '.join(known)}{nearest(name, known)}")
+
+
+ALONE = ("peers",)
+"""Detectors that need several series at once, which rows handed out one by one do not give them."""
