@@ -173,7 +173,9 @@ class Prior:
         """The curve shipped for a detector by name; for others `Prior.plain`."""
         tables = json.loads(resources.files("awry.detection").joinpath("prior.json").read_text())
         if detector in tables:
-            return Prior(np.array(tables[detector]["log_rate"], np.float64))
+            curve = np.array(tables[detector]["log_rate"], np.float64)
+            if curve.shape == (AGES, heads + 1, BINS + 1):  # the kernels check no bounds
+                return Prior(curve)
         return Prior.plain(heads)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The lean profile of the default detector: no shape memory, 1.2 KB a series with its calibration; for a million series.
+"""The lean profile of the default detector: no shape memory, 1.3 KB a series with its calibration; for a million series.
 
 Heads: `severity`, the value's distance from three forecasts (an adaptive lattice, the shown one, the mean) in deviations, times how
 unusual that is for this series and for this time of day, with the records of twelve statistics, and a plain z in the first 255

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 OTHER = "other"
 """A component of a detector that is not ours."""
 PARTS = (
-    "none", "shape", "day", "pca", "records", "start", "heartbeat", OTHER,
-    "residual", "level",
-    "many", "few", "burst", "silence",
-    "distance", "tail", "emptiness", "displacement", "below", "above", "green", "yellow", "red", "alone", "siblings", "late",
+    "none", "level", "sustained", "variability", "flat", "trend", "jump", "day", "week", "shape", "pca", "start", "heartbeat",
+    "beyond", OTHER,
+    "residual", "records", "many", "few", "burst", "silence", "distance", "tail", "emptiness", "displacement", "below", "above",
+    "green", "yellow", "red", "alone", "siblings", "late",
 )  # fmt: skip
 """Words by number. Numbers are stored beside samples: append, never move."""
 
