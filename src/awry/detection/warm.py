@@ -10,6 +10,8 @@ import numpy as np
 
 from awry.core.batch import Batch
 from awry.detection.absent import absent, learn_gap
+from awry.detection.catalogue import make_detector
+from awry.detection.router import Router
 from awry.detection.scorer import Scorer
 
 PACKAGE = Path(__file__).parents[1]
@@ -42,6 +44,15 @@ def compile_kernels(progress: Callable[[str], None] = lambda _: None) -> None:
     scorer.detector.step(batch)
     progress("calibration")
     scorer.step(batch)
+    for name in ("lean", "counts"):
+        progress(f"{name} detector")
+        other = make_detector(name)
+        other.grow(1)
+        other.step(batch)
+    progress("choice of detectors")
+    router = Router()
+    router.grow(1)
+    router.step(batch)
     progress("absent series")
     last, gap, count = np.zeros(1, np.int64), np.zeros(1, np.float32), np.zeros(1, np.uint32)
     learn_gap(1.0, 0, gap.copy(), gap, count)

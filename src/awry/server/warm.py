@@ -9,7 +9,7 @@ import numpy as np
 
 from awry.core.batch import Batch
 from awry.core.series_table import SeriesTable
-from awry.detection.scorer import Scorer
+from awry.detection.router import Router
 from awry.detection.warm import compile_kernels
 from awry.engine.pipeline import Pipeline
 from awry.engine.settings import EngineSettings
@@ -28,7 +28,7 @@ def compile_all(progress: Callable[[str], None] = lambda _: None) -> None:
     """Run each kernel once, telling `progress` what is being compiled; fast when the cache is warm."""
     compile_kernels(progress)
     progress("rules and incidents")
-    Pipeline(Scorer(), ["x"], EngineSettings(shards=1)).step(NOW, Batch.of([0], [NOW], [1.0]))
+    Pipeline(Router(), ["x"], EngineSettings(shards=1)).step(NOW, Batch.of([0], [NOW], [1.0]))
     progress("the Graphite door")
     table = SeriesTable()
     for _ in range(2):  # a name is unknown once
