@@ -168,7 +168,7 @@ def test_a_wrong_folder_says_what_it_should_hold(tmp_path):
 
 @needs_nab
 @pytest.mark.slow
-@pytest.mark.parametrize("detector", ("default", "records"))
+@pytest.mark.parametrize("detector", ["default", "records"])
 def test_committed_results_are_what_the_detector_does(detector: str) -> None:
     """benchmarks/results/nab.json has the figures of the code beside it; `python -m benchmarks.nab DIR` writes it."""
     assert NAB is not None
