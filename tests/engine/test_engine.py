@@ -243,3 +243,29 @@ async def test_changes_reach_subscribers_after_commit() -> None:
         change = await asyncio.wait_for(queue.get(), 10)
         assert (change.kind, change.incident.series[0].key) == ("opened", "a")
         assert engine.snapshot.incidents[0].id == change.incident.id
+
+
+async def test_questions_are_answered_between_ticks() -> None:
+    """A question sees what was committed before it, its own error comes back to who asked, and a stopped engine says so."""
+    async with make(MemoryStore()) as engine:
+        await (await engine.put(rows(engine, "a", 3), source="test"))
+        assert 3 == await engine.ask(lambda pipeline: int(pipeline.arrivals.columns["count"][0]))
+        with pytest.raises(ZeroDivisionError):
+            await engine.ask(lambda pipeline: 1 // (pipeline.slots - 1))
+        assert 1 == await engine.ask(lambda pipeline: pipeline.slots)
+    with pytest.raises(StoreUnavailable):
+        await engine.ask(lambda pipeline: pipeline.slots)
+
+
+async def test_too_many_questions_are_refused() -> None:
+    """While the engine's thread is held, a hundred questions wait and the next one is told to come again."""
+    async with make(MemoryStore()) as engine:
+        held = threading.Event()
+        first = asyncio.create_task(engine.ask(lambda _: held.wait(30)))
+        await asyncio.sleep(0.3)
+        waiting = [asyncio.create_task(engine.ask(lambda pipeline: pipeline.slots)) for _ in range(100)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await engine.ask(lambda pipeline: pipeline.slots)
+        held.set()
+        assert [True, *[0] * 100] == await asyncio.gather(first, *waiting)
