@@ -293,3 +293,21 @@ def test_a_page_waits_for_the_token(browser: Any, tmp_path_factory: pytest.TempP
         page.goto(guarded.url + "/")
         expect(page.locator("h1")).to_have_text("No samples yet.")
         context.close()
+
+
+def test_the_series_page_shows_a_forecast_and_can_leave_it_out(open_page: OpenPage) -> None:
+    """Beyond the newest sample the panel says what is expected; the button takes the forecast away, and that is remembered."""
+    page = open_page(SERIES)
+    expect(page.locator("#k-f")).to_be_visible()
+    box = page.locator("#value-c .u-over").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.97, box["y"] + 80)
+    expect(page.locator("#pin")).to_have_text("forecast")
+    expect(page.locator("#val")).to_contain_text("about")
+    expect(page.locator("#when")).to_contain_text("after the latest sample")
+    page.click("#ahead")
+    expect(page.locator("#k-f")).to_be_hidden()
+    page.reload()
+    expect(page.locator("#ahead")).to_have_attribute("aria-pressed", "false")
+    page.click("#ahead")
+    expect(page.locator("#k-f")).to_be_visible()
