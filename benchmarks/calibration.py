@@ -20,12 +20,12 @@ from awry.cli.bench_calibration import as_json, print_promises
 from awry.core.batch import Batch
 from awry.detection.calibration import Prior
 from awry.detection.catalogue import make_detector
-from awry.detection.evaluation.promises import Promise, count_openings, family, measure, promise_of
+from awry.detection.evaluation.promises import Promise, count_episodes, family, measure, promise_of
 from awry.detection.evaluation.synthetic import FAMILIES
 from awry.detection.scorer import Scorer
-from benchmarks.fit_prior import fit, tally_idle, tally_of, without_start
+from benchmarks.fit_prior import fit, read_sets
 from benchmarks.machine import machine
-from benchmarks.series_sets import FOLDERS, labelled, strengths, synthetic
+from benchmarks.series_sets import strengths, synthetic
 
 Scored = list[tuple[NDArray[np.float32], NDArray[np.bool_]]]
 
@@ -37,8 +37,8 @@ def realised(name: str, scored: Scored, prior: Prior, detector: str) -> Promise:
         judge = Scorer(make_detector(detector), prior=prior)
         judge.grow(1)
         batch = Batch.of(np.zeros(len(truth), np.int32), np.arange(len(truth)), np.zeros(len(truth)))
-        _, score, segment = judge.calibrate(batch, strength)
-        counts.append(count_openings(score, segment, truth))
+        _, score, _ = judge.calibrate(batch, strength)
+        counts.append(count_episodes(score, truth))
     return promise_of(name, counts)
 
 
@@ -49,14 +49,11 @@ def main() -> None:
     parser.add_argument("--detector", default="default", metavar="NAME")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    sets = {name: strengths(labelled(args.data, name), args.detector) for name in (*FOLDERS, "nab")}
-    tallies = {name: tally_of(without_start(scored) if name == "nab" else scored) for name, scored in sets.items()}
-    idle, results = tally_idle(args.detector), []
-    for name, scored in sets.items():
-        others = [tally for other, tally in tallies.items() if other != name]
-        results.append(realised(name, scored, Prior(fit([*others, idle])), args.detector))
-    alone = Prior(fit(list(tallies.values())))
-    results.append(realised("idle host, left out", strengths(synthetic("idle host"), args.detector), alone, args.detector))
+    sets, results = read_sets(args.data, args.detector), []
+    for name, series in sets.items():
+        prior = fit([other for key, other in sets.items() if key != name])
+        own = strengths(synthetic("idle host"), args.detector) if name == "idle host" else series
+        results.append(realised(f"{name}, left out", own, prior, args.detector))
     results += [measure(kind, family(kind), args.detector) for kind in FAMILIES]
     if args.json:
         print(json.dumps({"machine": machine(), "realised_to_promised": [as_json(promise) for promise in results]}, indent=1))

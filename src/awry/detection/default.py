@@ -1,9 +1,9 @@
 """The default detector: one state per series, four heads, a few microseconds a sample.
 
-Heads, in natural or binary logarithms so that steps compare: `shape` is severity, the product of nearest-window distance, day
-profile ratio and PCA residual, times a root of the records, with a plain z in the first 255 samples; `records` is how far
-44 statistics passed their own extremes, best for small faults; `heartbeat` a missing burst or a flat line; `beyond` how many
-ranges of its past a value lies outside of it. Design 2 of our study, and `beyond`, which lets calibration tell odd from absurd.
+Heads, in natural or binary logarithms so that steps compare: `shape` is severity, the product of nearest-window distance, residual
+and PCA residual, times a root of the records, with a plain z in the first 255 samples; `records` is how far 44 statistics passed
+their own extremes, best for small faults; `heartbeat` a missing burst or a flat line; `beyond` how many ranges of its past a
+value lies outside of it, which lets calibration tell odd from absurd; `residual` how many usual errors it lies off its time of day.
 
 While its own episode is open (severity's decaying maximum at HELD_ABOVE or more) the mean, the spread, the day and week profiles
 and the expected value learn at a tenth of their speed, for at most HELD_MOST = 240 samples; a lasting change is learned at full
@@ -31,20 +31,20 @@ from awry.detection.state import AGES, BYTES, COUNTERS, DOUBLES, FLOATS, grown
 
 @dataclass
 class DefaultDetector:
-    """Heads shape, records, heartbeat and beyond from one state of about 5.1 KB per series; hours and weekdays by `calendar`."""
+    """Heads shape, records, heartbeat, beyond and residual from one state of 5.3 KB a series; hours and days by `calendar`."""
 
-    heads: tuple[str, ...] = ("shape", "records", "heartbeat", "beyond")
+    heads: tuple[str, ...] = ("shape", "records", "heartbeat", "beyond", "residual")
     parts: tuple[str, ...] = PARTS
     warmup: int = WARMUP
-    mix: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0)
+    mix: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0, 0.0)
     """Weight of each head's strength in the combined strength `raw`."""
-    rarity: tuple[float, ...] = (0.3, 0.0, 0.0, 0.0)
+    rarity: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
     """Weight in `raw` of each head's -log10 p: rare for this series, beside strange for any."""
     hold: int = HOLD
     """Samples for which raw remembers an onset as it was."""
     without: tuple[str, ...] = ()
     """Components left out, of ABLATIONS; to measure what each is worth."""
-    fades: tuple[float, ...] = (FADE, FADE, FADE, 0.8)
+    fades: tuple[float, ...] = (FADE, FADE, FADE, 0.8, FADE)
     """What each head's segment keeps of itself: a value beyond all others is over sooner than an odd shape."""
     prior: str = "default"
     """Name of the pooled curves that calibrate it."""
@@ -83,7 +83,7 @@ class DefaultDetector:
         """For each row in order: score it with what was known, then learn it. NaN: nothing learned, NaN out."""
         n = len(batch)
         raw = Raw(
-            np.empty((n, 4), np.float32),
+            np.empty((n, len(self.heads)), np.float32),
             np.empty(n, np.float32),
             np.empty(n, np.float32),
             np.empty(n, np.float32),
@@ -111,9 +111,9 @@ class DefaultDetector:
 
 def records() -> DefaultDetector:
     """The default detector with `raw` from its records: best for small faults and on NAB; an onset is remembered for longer."""
-    return DefaultDetector(mix=(0.0, 1.0, 0.2, 0.0), rarity=(0.0, 0.0, 0.0, 0.0), hold=60)
+    return DefaultDetector(mix=(0.1, 1.0, 0.0, 0.0, 0.0), hold=80)
 
 
 def shape() -> DefaultDetector:
-    """The default detector with `raw` from the shape head's strength alone."""
-    return DefaultDetector(rarity=(0.0, 0.0, 0.0, 0.0))
+    """The default detector with `raw` from shape and residual: best on labelled operational series."""
+    return DefaultDetector(mix=(1.0, 0.0, 0.0, 0.0, 0.3))

@@ -16,6 +16,8 @@ from awry.detection.state import DAY, DAY_BUCKETS, DAY_N, DAY_SCALE, DAY_VISITS,
 
 KNOWN_VISITS = 2
 """Visits after which a bucket's mean is believed."""
+LEAST_RATE, ENTERING = 0.02, 1 / 8
+"""Least share of a sample in its bucket's mean, and of the first of a visit: a new pattern is learned in days at any step."""
 QUARTER_MS, HOUR_MS = 900_000, 3_600_000
 LEAST_RESIDUALS = 16
 SIGMA_PER_MEAN = 1.2533
@@ -32,7 +34,7 @@ def bucket_of(time: int, width_ms: int, buckets: int) -> int:
 def learn_profile(
     f: NDArray[np.float32], at: int, visits: NDArray[np.uint8], visits_at: int, bucket: int, entered: bool, x: float, damp: float
 ) -> None:
-    """Move the bucket's mean towards x: by 1/(6 visits), at least 2 %, times `damp`; the first sample sets it.
+    """Move the bucket's mean towards x: by 1/(6 visits), at least 2 % (1/8 when entered), times `damp`; the first sets it.
 
     f[at + bucket]: the mean. visits[visits_at + bucket]: times the bucket was entered, saturating at 255.
     """
@@ -42,7 +44,8 @@ def learn_profile(
     if seen == 0:
         f[at + bucket] = x
     else:
-        rate = max(1.0 / (6.0 * visits[visits_at + bucket]), 0.02) * damp
+        least = ENTERING if entered else LEAST_RATE
+        rate = max(1.0 / (6.0 * visits[visits_at + bucket]), least) * damp
         f[at + bucket] += rate * (x - f[at + bucket])
 
 

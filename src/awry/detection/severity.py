@@ -13,6 +13,7 @@ from awry.detection.heartbeat import heartbeat
 from awry.detection.onset import FADE
 from awry.detection.profile import HOUR_MS, KNOWN_VISITS, QUARTER_MS, bucket_of, learn_profile
 from awry.detection.records import FAMILIES, record_group
+from awry.detection.residual import change_quarter, residual
 from awry.detection.shape import START, begin_pca, nearest, pca_residual, remember
 from awry.detection.speaker import FLAT_PART, HEARTBEAT_PART, START_PART, speaker
 from awry.detection.start import start_strength
@@ -55,10 +56,10 @@ WARMUP = 16
 LONG = 2000
 """Samples over which mean and spread are kept."""
 HELD_ABOVE, HELD_MOST, HELD_DAMP = 4.0, 240, 0.1
-RECORDS_SHARE = 0.75
-"""Weight of the records in severity: more finds more on NAB, less on operational series (benchmarks/ablation.py)."""
-NEAREST_ON, FAR_ON, DAY_ON, PCA_ON, START_ON, HEARTBEAT_ON, BEYOND_ON = 0, 1, 2, 3, 4, 5, 6
-SWITCHES = ("nearest", "far", "day ratio", "pca", "start", "heartbeat", "beyond")
+RECORDS_SHARE = 0.5
+"""Weight of the records in the shape head: more finds more on NAB, less on operational series (benchmarks/ablation.py)."""
+NEAREST_ON, FAR_ON, RESIDUAL_ON, PCA_ON, START_ON, HEARTBEAT_ON, BEYOND_ON = 0, 1, 2, 3, 4, 5, 6
+SWITCHES = ("nearest", "far", "residual", "pca", "start", "heartbeat", "beyond")
 """Factors that can be left out, to measure what each is worth."""
 
 
@@ -72,7 +73,7 @@ def judge(
     """Judge one finite sample, then learn it. time: ms since 1970 in local time, holidays moved to the week's rest day.
 
     on: (7,), 1 for each factor of SWITCHES that counts, else 0. weight: (44,), of the streams.
-    out: shape, records, heartbeat, expected, low, high, part, beyond. z, distance, h, family: scratch.
+    out: shape, records, heartbeat, expected, low, high, part, beyond, residual. z, distance, h, family: scratch.
     """
     x = float(enter(f, u, b, c, d, raw))
     n = c[N]
@@ -95,6 +96,10 @@ def judge(
     exceeded = abs(x - best) / usual_error if usual_error > 0.0 else 0.0
     learn_expected(f, c, x, previous, day, day_known, best, damp)
 
+    entered = c[DAY_BUCKET] != day_bucket + 1
+    if entered:
+        change_quarter(f, u, c, c[DAY_BUCKET] - 1, day_bucket, b[DAY_VISITS + day_bucket])
+    ratio = on[RESIDUAL_ON] * residual(f, c, x, day, day_known)
     out[7] = on[BEYOND_ON] * beyond(f, x, n)
     plain = on[START_ON] * start_strength(x, f[MU], f[VAR], n)
     rate = max(1.0 / (n + 1), 1.0 / LONG) * (damp if n >= LONG // 8 else 1.0)
@@ -105,14 +110,11 @@ def judge(
 
     fill_streams(f, c, z, x, change)
     rec = record_group(f, u, c, z, 0, 0, 32, weight, family)
-    ratio = 0.0
     if day_known:
         r = x - day
         fill_profile(f, z, 32, DAY3, DAY12, c[DAY_N], r)
         rec += record_group(f, u, c, z, 1, 32, 38, weight, family)
         usual = f[DAY_SCALE]
-        if c[DAY_N] >= 16 and usual > 0.0:
-            ratio = min(abs(r) / usual, 1000.0)
         cut = min(abs(r), 6.0 * usual) if c[DAY_N] >= 32 and usual > 0.0 else abs(r)
         mean_of(f, DAY_SCALE, c[DAY_N], 1000, cut)
         c[DAY_N] += 1
@@ -120,7 +122,7 @@ def judge(
         fill_profile(f, z, 38, WEEK3, WEEK12, c[WEEK_N], x - week)
         rec += record_group(f, u, c, z, 2, 38, 44, weight, family)
         c[WEEK_N] += 1
-    learn_profile(f, DAY, b, DAY_VISITS, day_bucket, c[DAY_BUCKET] != day_bucket + 1, x, damp)
+    learn_profile(f, DAY, b, DAY_VISITS, day_bucket, entered, x, damp)
     learn_profile(f, WEEK, b, WEEK_VISITS, week_bucket, c[WEEK_BUCKET] != week_bucket + 1, x, damp)
     c[DAY_BUCKET], c[WEEK_BUCKET] = day_bucket + 1, week_bucket + 1
 
@@ -131,12 +133,12 @@ def judge(
         q, far = nearest(f[end - known : end], distance)
         spread = math.sqrt(f[VAR]) + 1e-9
         q, far = q / spread, far / spread
-    q, far, ratio = on[NEAREST_ON] * q, on[FAR_ON] * far, on[DAY_ON] * ratio
+    q, far = on[NEAREST_ON] * q, on[FAR_ON] * far
     rest = pca_residual(f, c, h) if n + 1 >= START else 1.0
     usual_move = math.log1p(rest if on[PCA_ON] > 0.0 else 1.0)
     novelty = (n / (n + 100.0)) * (q + 0.2 * far)
-    by_records = RECORDS_SHARE * math.log1p(rec * n / (n + 300.0))
-    shape = math.log1p(10.0 * novelty * (1.0 + math.log1p(ratio)) * usual_move) + by_records
+    records = math.log1p(rec * n / (n + 300.0))
+    shape = math.log1p(10.0 * novelty * (1.0 + math.log1p(ratio)) * usual_move) + RECORDS_SHARE * records
     beat = on[HEARTBEAT_ON] * heartbeat(f, c, x, change, day_known)
     if plain > shape:
         shape, part = plain, START_PART
@@ -148,8 +150,7 @@ def judge(
     c[HELD] = min(c[HELD] + 1, HELD_MOST) if f[SEGMENT] >= HELD_ABOVE else 0
     c[N] = min(n + 1, 2_000_000_000)
     d[LAST] = min(max(raw, -8.0e307), 8.0e307)
-    out[0], out[1], out[2] = shape, math.log1p(rec) + math.log(1.0 + math.log1p(q)), beat
-    out[6] = part
+    out[0], out[1], out[2], out[6], out[8] = shape, records, beat, part, 2.0 * math.log1p(ratio)
 
 
 @kernel
@@ -159,19 +160,19 @@ def step_rows(
     strength: NDArray[np.float32], expected: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32],
     part: NDArray[np.uint8], on: NDArray[np.float64], weight: NDArray[np.float32],
 ) -> None:  # fmt: skip
-    """Judge rows in order into strength (n, 4), expected, low, high and part (n,); f, u, b, c, d: one row per slot."""
+    """Judge rows in order into strength (n, 5), expected, low, high and part (n,); f, u, b, c, d: one row per slot."""
     z = np.zeros(STREAMS, np.float32)
     distance = np.empty(LAGS, np.float32)
     h = np.empty(PCA_LAGS, np.float32)
     family = np.zeros(FAMILIES, np.float64)
-    out = np.empty(8, np.float64)
+    out = np.empty(9, np.float64)
     for i in range(slot.shape[0]):
         s = slot[i]
         known = c[s, N] >= WARMUP
         if math.isfinite(value[i]):
             judge(f[s], u[s], b[s], c[s], d[s], time[i], value[i], on, weight, z, distance, h, family, out)
         if math.isfinite(value[i]) and known:
-            strength[i, 0], strength[i, 1], strength[i, 2], strength[i, 3] = out[0], out[1], out[2], out[7]
+            strength[i, 0], strength[i, 1], strength[i, 2], strength[i, 3], strength[i, 4] = out[0], out[1], out[2], out[7], out[8]
             expected[i], low[i], high[i] = out[3], out[4], out[5]
             part[i] = int(out[6])
         else:

@@ -47,7 +47,9 @@ MOVE = 53
 """Largest usual move of the level, per sample."""
 SCALARS = 56
 """What lies below is shared by every detector that uses these kernels; the rest is the default detector's."""
-PCA = SCALARS
+RES_LEVEL, RES_OFFSET, RES_SCALE, RES_NOW, RES_SUM = range(SCALARS, SCALARS + 5)
+"""Of the residual: level, offset from the day profile, usual error of all times and of this one, and its sum in this visit."""
+PCA = SCALARS + 5
 """Three components of 16 weights, then their three variances."""
 PCA_LAGS, PCA_PARTS = 16, 3
 PCA_VAR = PCA + PCA_PARTS * PCA_LAGS
@@ -66,11 +68,13 @@ RING = WEEK + WEEK_BUCKETS
 WINDOW, LAGS = 8, 320
 """Length of a shape, and how far back it is looked for, in samples."""
 RING_KEEP = LAGS + WINDOW
-RING_SIZE = RING_KEEP + 64
+RING_SIZE = RING_KEEP + 16
 FLOATS = RING + RING_SIZE
 
-# u: block number at which each remembered extreme was seen, [rank][stream]
-AGES = RANKS * STREAMS
+# u: block number at which each remembered extreme was seen, [rank][stream]; then
+DAY_ERRORS = RANKS * STREAMS
+"""Usual error of each quarter hour, packed (residual.py)."""
+AGES = DAY_ERRORS + DAY_BUCKETS
 
 # b: visits of each profile bucket
 DAY_VISITS, WEEK_VISITS = 0, DAY_BUCKETS
@@ -90,6 +94,8 @@ HELD = 17
 """Samples for which learning has been damped in the open episode."""
 ODD = 18
 """Samples in a row that the unit does not fit."""
+RES_COUNT = 19
+"""Residuals summed in this visit of the quarter hour."""
 COUNTERS = 20
 
 # d: in the series' own numbers

@@ -1,8 +1,8 @@
-"""Does the score keep its promise: alert episodes promised by a p, against those that a rule opens where nothing is labelled.
+"""Does the score keep its promise: alert episodes promised by a p, against those that come where nothing is labelled.
 
-An episode opens as a rule's does: when the score reaches -log10(p) / 10; it holds while the segment is at most .1 below. Rows that
-people labelled, and the 100 after each, are left out. Rows count from the first that has a score: the first 500 apart, as
-the start of a series, and the rest, which is what the promise is about.
+An alert episode is a stretch of scores at or above -log10(p) / 10, less than 100 scored rows apart: what anyone would call one
+alert, however a rule merges or holds it. Rows that people labelled, and the 100 after each, are left out. Rows count from the first that
+has a score: the first 500 apart, as the start of a series, and the rest, which is what the promise is about.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ START = 500
 """Rows with a score that are a series' start."""
 AFTER = 100
 """Rows left out after a labelled one."""
+APART = 100
+"""Scored rows without an alert after which the next one is another episode."""
 CLEAR_BELOW = 0.1
 ROUNDED = 5e-5
 """Scores are multiples of 0.0001."""
@@ -53,17 +55,31 @@ def openings(score: Floats, segment: Floats, limit: float) -> NDArray[np.bool_]:
     return opened
 
 
-def count_openings(
-    score: Floats, segment: Floats, truth: NDArray[np.bool_], promises: Sequence[float] = PROMISES
-) -> NDArray[np.int64]:
-    """Openings of one series at rows that count, per promise, and in the last row how many rows count: (promises + 1, 2).
+@kernel
+def episodes(score: Floats, limit: float) -> NDArray[np.bool_]:
+    """Rows at which an alert episode begins; a row without a score is none."""
+    begun = np.zeros(score.shape[0], np.bool_)
+    quiet = APART
+    for i in range(score.shape[0]):
+        if math.isnan(score[i]):
+            continue
+        if score[i] >= limit:
+            begun[i] = quiet >= APART
+            quiet = 0
+        else:
+            quiet += 1
+    return begun
+
+
+def count_episodes(score: Floats, truth: NDArray[np.bool_], promises: Sequence[float] = PROMISES) -> NDArray[np.int64]:
+    """Episodes of one series that begin at rows that count, per promise, and last how many rows count: (promises + 1, 2).
 
     The first column is the start of the series, the second the rest.
     """
     near = np.convolve(truth, np.ones(AFTER + 1), "full")[: len(truth)] > 0.5
     counted = ~np.isnan(score) & ~near
     start = np.cumsum(~np.isnan(score)) <= START
-    rows = [openings(score, segment, -math.log10(p) / 10 - ROUNDED) & counted for p in promises] + [counted]
+    rows = [episodes(score, -math.log10(p) / 10 - ROUNDED) & counted for p in promises] + [counted]
     return np.array([((of & start).sum(), (of & ~start).sum()) for of in rows], np.int64)
 
 
@@ -113,11 +129,11 @@ def chance_within(mean: float, factor: float = FACTOR) -> float:
 
 
 def counts_of(judge: Judge, series: Series) -> NDArray[np.int64]:
-    """count_openings of one series in slot 0 of a fresh judge."""
+    """count_episodes of one series in slot 0 of a fresh judge."""
     time, value, truth = series
     judge.grow(1)
     scored = judge.step(Batch.of(np.zeros(len(value), np.int32), time, value))
-    return count_openings(scored.score, scored.segment, truth)
+    return count_episodes(scored.score, truth)
 
 
 def promise_of(name: str, counts: Sequence[NDArray[np.int64]]) -> Promise:
