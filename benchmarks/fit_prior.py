@@ -47,6 +47,8 @@ SAMPLES = 1000
 """A set with fewer samples of an age says nothing of it."""
 TAIL_CAUTION = (0.6, 0.6, 0.7, 0.8)
 """Share of the slope kept beyond the counted part, by age: real tails are heavier than they look from few samples."""
+SMALLEST = 0.01
+"""Share of episodes below which strengths are what is left of larger ones."""
 AFTER = 100
 """Rows left out after a labelled one."""
 
@@ -121,6 +123,9 @@ def curve_of(tallies: Sequence[Tally]) -> NDArray[np.float64]:
         log_rate = np.log(np.maximum(rate, 1e-300))
         slope = min((log_rate[filled] - log_rate[filled - back]) / back * TAIL_CAUTION[age], -0.03)
         log_rate[filled:] = log_rate[filled] + slope * np.arange(BINS + 1 - filled)
+        counts = np.sum([bins for bins, _ in heard], axis=0)
+        smallest = int(np.searchsorted(np.cumsum(counts), SMALLEST * counts.sum()))
+        log_rate[: min(smallest, filled)] = 0.0
         curve[age] = np.minimum.accumulate(np.minimum(log_rate, 0.0))
     return curve
 

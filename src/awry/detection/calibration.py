@@ -59,12 +59,17 @@ def age_of(samples: int) -> int:
 
 @kernel
 def episode_rate(least: NDArray[np.uint16], seen: int, v: float, log_prior: NDArray[np.float64]) -> float:
-    """p(v) of one head: least (48,) episodes at or above each bin's lower edge, of `seen` samples; log_prior (49,) ln G0 there."""
+    """p(v) of one head: least (48,) episodes at or above each bin's lower edge, of `seen` samples; log_prior (49,) ln G0 there.
+
+    1 where ln G0 is 0: no episode is that small, v is what is left of a larger one.
+    """
     if v <= 0.0:
         return 1.0
     at = v / WIDTH
     k = min(int(at), BINS - 1)
     part = at - k
+    if log_prior[k] >= 0.0:
+        return 1.0
     count = float(least[k])
     if k < BINS - 1:
         count += part * (float(least[k + 1]) - count)

@@ -1,8 +1,8 @@
 """Does the score keep its promise: alert episodes promised by a p, against those that come where nothing is labelled.
 
 An alert episode is a stretch of scores at or above -log10(p) / 10, less than 100 scored rows apart: what anyone would call one
-alert, however a rule merges or holds it. Rows that people labelled, and the 100 after each, are left out. Rows count from the first that
-has a score: the first 500 apart, as the start of a series, and the rest, which is what the promise is about.
+alert, however a rule merges or holds it. Rows that people labelled, and the 100 after each, are left out. Rows count from the
+first that has a score: the first 500 apart, as the start of a series, and the rest, which is what the promise is about.
 """
 
 from __future__ import annotations
