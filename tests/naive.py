@@ -81,36 +81,15 @@ def day_profile(times_ms: Sequence[int], values: Sequence[float]) -> dict[int, f
     previous = -1
     for time, x in zip(times_ms, values, strict=True):
         bucket = time // 900_000 % 96
-        if bucket != previous:
+        entered = bucket != previous
+        if entered:
             visits[bucket] = visits.get(bucket, 0) + 1
         if bucket not in mean:
             mean[bucket] = x
         else:
-            mean[bucket] += max(1 / (6 * visits[bucket]), 0.02) * (x - mean[bucket])
+            mean[bucket] += max(1 / (6 * visits[bucket]), 1 / 8 if entered else 0.02) * (x - mean[bucket])
         previous = bucket
     return mean
-
-
-def episodes(strengths: Sequence[float], quiet: int = 100) -> list[float]:
-    """Largest strength of each closed episode."""
-    closed, peak, since, largest, lowest = [], -1.0, 0, 0.0, 0.0
-    for i, v in enumerate(strengths):
-        since += 1
-        lowest = min(lowest, v)
-        if since > quiet and lowest <= max(peak - math.log(2), 0.0):
-            if i:
-                closed.append(largest)
-            peak, since, largest = -1.0, 0, 0.0
-        if v > peak + math.log(2) or i == 0:
-            peak, since, lowest = v, 0, v
-        largest = max(largest, v)
-    return closed
-
-
-def episode_rate(maxima: Sequence[float], seen: int, edge: float, pooled: float, prior: float = 0.3, quiet: int = 100) -> float:
-    """p at a bin edge: the shrunken rate of episodes at or above it, as the rate of a single sample."""
-    rate = (sum(m >= edge for m in maxima) + prior) / (seen + prior / pooled)
-    return 1.0 if quiet * rate >= 0.9999 else -math.log(1 - quiet * rate) / quiet
 
 
 def beyond(past: Sequence[float], x: float) -> float:

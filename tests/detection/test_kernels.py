@@ -8,13 +8,14 @@ import pytest
 from awry.detection import state as at
 from awry.detection.absent import absent, learn_gap
 from awry.detection.beyond import beyond
-from awry.detection.calibration import BINS, FADE, WIDTH, episode_rate, onset, score_of
 from awry.detection.profile import bucket_of, learn_profile
-from awry.detection.records import record_group
+from awry.detection.records import FAMILIES, record_group
 from awry.detection.shape import nearest, remember
 from awry.detection.start import start_strength
 from awry.detection.unit import power_below
 from tests import naive
+
+ONES = np.ones(at.STREAMS, np.float32)
 
 
 @pytest.mark.parametrize("size", [16, 40, 79, 80, 328])
@@ -45,7 +46,7 @@ def test_records_surprise_as_defined() -> None:
     for i in range(4000):
         z[0] = np.float32(rng.standard_t(3))
         wanted = twin.surprise(float(z[0]))
-        got = record_group(f, u, c, z, 0, 0, 1)
+        got = record_group(f, u, c, z, 0, 0, 1, ONES, np.zeros(FAMILIES))
         twin.learn(float(z[0]), i)
         c[at.N] += 1
         assert wanted == pytest.approx(got, abs=2e-4)
@@ -57,16 +58,16 @@ def test_record_numbers_survive_their_16_bits() -> None:
     z = np.zeros(at.STREAMS, np.float32)
     for i in range(12 * 6):
         z[0] = float(i)
-        record_group(f, u, c, z, 0, 0, 1)
+        record_group(f, u, c, z, 0, 0, 1, ONES, np.zeros(FAMILIES))
     before = f[at.TOP : at.TOP + 5 * at.STREAMS : at.STREAMS].copy()
     u[:] += 59_993
     c[at.BLOCKS] += 59_993
     z[0] = -1.0
     for _ in range(12):
-        record_group(f, u, c, z, 0, 0, 1)
+        record_group(f, u, c, z, 0, 0, 1, ONES, np.zeros(FAMILIES))
     assert 30_000 == c[at.BLOCKS]
     assert before.tolist() == f[at.TOP : at.TOP + 5 * at.STREAMS : at.STREAMS].tolist()
-    assert [29_998, 29_997, 29_996, 29_995, 29_994] == u[:: at.STREAMS].tolist()
+    assert [29_998, 29_997, 29_996, 29_995, 29_994] == u[: at.DAY_ERRORS : at.STREAMS].tolist()
 
 
 def test_day_profile_follows_its_definition() -> None:
@@ -91,21 +92,6 @@ def test_start_is_a_plain_z() -> None:
         assert naive.start_strength([float(v) for v in past], x) == pytest.approx(got, rel=1e-6)
     assert 0.0 == start_strength(100.0, 0.0, 1.0, 11)
     assert 0.0 == start_strength(100.0, 0.0, 1.0, 256)
-
-
-def test_episodes_are_counted_as_defined() -> None:
-    """Bins of episode maxima equal those of a plain list; a strength that stays is one episode."""
-    rng = np.random.default_rng(6)
-    strengths = np.minimum(rng.exponential(0.8, 5000), 5.0).astype(np.float32)
-    strengths[1000:1900] = 6.0
-    state, counts, bins = np.zeros(4, np.float32), np.zeros(3, np.int32), np.zeros(BINS, np.uint16)
-    for v in strengths:
-        onset(state, counts, bins, v, FADE)
-    wanted = np.zeros(BINS, int)
-    for largest in naive.episodes([float(v) for v in strengths]):
-        wanted[min(int(np.float32(largest) / WIDTH), BINS - 1)] += 1
-    assert wanted.tolist() == bins.tolist()
-    assert 1 == bins[30]
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0])
@@ -135,25 +121,6 @@ def test_beyond_forgets_a_glitch_slowly() -> None:
         beyond(f, 0.0, 100 + n)
     assert 1000 / np.e == pytest.approx(f[at.HIGH], rel=0.02)
     assert -4.0 == f[at.LOW]
-
-
-def test_rate_is_shrunk_to_the_prior() -> None:
-    """p at a bin edge is (c + a) / (N + a / G0) as a rate per sample, and falls as the strength rises."""
-    bins = np.zeros(BINS, np.uint16)
-    bins[5], bins[10] = 20, 3
-    log_prior = np.log(0.005) - 0.2 * np.arange(BINS + 1)
-    maxima = [5 * WIDTH + 0.1] * 20 + [10 * WIDTH + 0.1] * 3
-    for edge in (3, 8, 10, 11, 30):
-        got = episode_rate(bins, 5000, edge * WIDTH + 1e-12, log_prior)
-        assert naive.episode_rate(maxima, 5000, edge * WIDTH, float(np.exp(log_prior[edge]))) == pytest.approx(got, rel=1e-6)
-    rates = [episode_rate(bins, 5000, v, log_prior) for v in np.arange(0.0, 20.0, 0.05)]
-    assert sorted(rates, reverse=True) == rates
-
-
-@pytest.mark.parametrize(("p", "score"), [(1.0, 0.0), (1e-3, 0.3), (1e-5, 0.5), (1e-10, 1.0), (0.0, 1.0), (2e-4, 0.3699)])
-def test_score_of_a_probability(p: float, score: float) -> None:
-    """0.3 is one in a thousand, 0.5 one in a hundred thousand; four digits."""
-    assert score == pytest.approx(score_of(p), abs=1e-12)
 
 
 @pytest.mark.parametrize(("change", "power"), [(1.0, 1.0), (0.75, 0.5), (1000.0, 512.0), (5e-324, 2.0**-900), (1e308, 2.0**900)])
