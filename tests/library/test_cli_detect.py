@@ -66,11 +66,11 @@ def test_json_and_limits(csv, capsys):
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_writes_all_scores(csv, tmp_path, kind):
-    """Nine columns, a row per sample, in each kind of file."""
+    """Ten columns, a row per sample, in each kind of file."""
     out = tmp_path / f"scores.{kind}"
     assert 0 == main(["detect", str(csv), "--out", str(out)])
     frame = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}[kind](out)
-    assert ["series", "time", "value", "expected", "low", "high", "raw", "score", "segment"] == frame.columns
+    assert ["series", "time", "value", "expected", "low", "high", "raw", "score", "segment", "part"] == frame.columns
     assert (2 * N, 60.0) == (frame.height, frame["value"][500])
 
 

@@ -41,7 +41,8 @@ def same(expected, actual, *names: str) -> None:
 
 def test_the_answer_has_the_promised_columns_and_finds_the_fault(plain):
     """Names in order, times in ms, a score where the fault begins."""
-    assert COLUMNS == tuple(plain) == ("series", "time", "value", "expected", "low", "high", "raw", "score", "segment")
+    assert COLUMNS == tuple(plain) == ("series", "time", "value", "expected", "low", "high", "raw", "score", "segment", "part")
+    assert "none" != plain["part"][300]
     assert [T0 * 1000, (T0 + 60) * 1000] == plain["time"][:2].tolist()
     assert 300 == np.nanargmax(plain["score"])
     assert np.isnan(plain["score"][0])
@@ -172,7 +173,7 @@ def test_what_cannot_be_understood_is_refused_with_a_hint(data, options, cause):
 def test_an_empty_table_gives_an_empty_table():
     """All columns, no rows."""
     out = awry.detect(pl.DataFrame({"time": [], "value": []}, schema={"time": pl.Int64, "value": pl.Float64}))
-    assert ((0, 9), list(COLUMNS)) == (out.shape, out.columns)
+    assert ((0, 10), list(COLUMNS)) == (out.shape, out.columns)
 
 
 class Count:

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     samples, found = _count(len(table.batch), "sample", "samples"), _count(len(anomalies), "anomaly", "anomalies")
     summary = f"{samples} of {len(table.keys):,} series, {found} ({why})"
     if args.out:
-        _write(args.out, table, scored)
+        _write(args.out, table, scored, args.detector)
     if args.html:
         from awry.cli.report import render_report
 
@@ -265,12 +265,13 @@ def _text(value: float | None) -> str:
 _WRITERS = {".parquet": "write_parquet", ".csv": "write_csv", ".jsonl": "write_ndjson"}
 
 
-def _write(path: Path, table: Table, scored: Scored) -> None:
+def _write(path: Path, table: Table, scored: Scored, detector: str) -> None:
     import polars as pl
 
     from awry.library.detect import columns_of
+    from awry.library.judges import parts
 
-    columns = columns_of(table, scored)
+    columns = columns_of(table, scored, parts(detector))
     keys = pl.Series("series", table.keys, dtype=pl.String).gather(table.batch.slot)
     frame = pl.DataFrame([keys, *(pl.Series(name, values) for name, values in columns.items() if name != "series")])
     if not table.interval_ms:

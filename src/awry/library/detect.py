@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +12,9 @@ from awry.core.batch import Scored
 from awry.core.protocols import Judge
 from awry.formats.columns import Choice, Table
 from awry.library.durations import duration_ms
-from awry.library.judges import Progress, local_judge, make_judge, score_table
+from awry.library.judges import Progress, local_judge, make_judge, parts, score_table
 
-COLUMNS = ("series", "time", "value", "expected", "low", "high", "raw", "score", "segment")
+COLUMNS = ("series", "time", "value", "expected", "low", "high", "raw", "score", "segment", "part")
 """Columns of the answer, in this order."""
 
 
@@ -74,6 +74,7 @@ def detect(
         - ``raw``: strength of the strangeness, for ranking; not comparable between unlike series
         - ``score``: 0 to 1, marks onsets, comparable everywhere: 0.3 is one in a thousand, 0.5 one in a hundred thousand
         - ``segment``: the same scale, stays high while the series is abnormal
+        - ``part``: the component that spoke loudest, in a word, "none" where nothing did
 
         A missing value (NaN) is no observation: nothing is learned, and it has no scores. Scores are NaN during warm-up
         (null in polars and Arrow tables).
@@ -106,9 +107,8 @@ def detect(
 
     choice = Choice(time if isinstance(time, str) else "", series, value)
     read = read_any(data, time=time, choice=choice, interval_ms=None if interval is None else duration_ms(interval))
-    return answer(
-        read, columns_of(read.table, score(read.table, detector, time_zone, holidays, threads=threads, progress=progress))
-    )
+    scored = score(read.table, detector, time_zone, holidays, threads=threads, progress=progress)
+    return answer(read, columns_of(read.table, scored, detector().parts if callable(detector) else parts(detector)))
 
 
 def score(
@@ -125,8 +125,8 @@ def score(
     return score_table(table.batch, len(table.keys), make, progress=progress, threads=threads)
 
 
-def columns_of(table: Table, scored: Scored) -> dict[str, np.ndarray[Any, Any]]:
-    """The answer's columns as arrays, in the order of COLUMNS."""
+def columns_of(table: Table, scored: Scored, parts: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """The answer's columns as arrays, in the order of COLUMNS; `parts` are the words that `scored.part` points into."""
     keys = np.array([*table.keys, ""], dtype=object)[:-1]
     batch = table.batch
     values = (
@@ -139,5 +139,6 @@ def columns_of(table: Table, scored: Scored) -> dict[str, np.ndarray[Any, Any]]:
         scored.raw,
         scored.score,
         scored.segment,
+        np.array(parts, dtype=object)[scored.part],
     )
     return dict(zip(COLUMNS, values, strict=True))

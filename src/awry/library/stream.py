@@ -105,7 +105,8 @@ class Stream:
         fit = reason == 0
         batch = Batch(slot, times, values)
         scored = self._judge.step(batch) if fit.all() else _spread(self._judge.step(batch.take(fit)), fit)
-        thought = (scored.expected, scored.low, scored.high, scored.raw, scored.score, scored.segment)
+        part = np.array(self._judge.parts, dtype=object)[scored.part]
+        thought = (scored.expected, scored.low, scored.high, scored.raw, scored.score, scored.segment, part)
         return dict(zip(COLUMNS, (np.array(keys, dtype=object), times, values, *thought), strict=True))
 
     def dump(self) -> bytes:
@@ -199,6 +200,6 @@ def _admit(
 
 def _spread(part: Scored, fit: NDArray[np.bool_]) -> Scored:
     out = Scored.blank(len(fit))
-    for name in ("raw", "score", "segment", "expected", "low", "high"):
+    for name in ("raw", "score", "segment", "expected", "low", "high", "part"):
         getattr(out, name)[fit] = getattr(part, name)
     return out
