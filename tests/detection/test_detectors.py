@@ -131,14 +131,14 @@ def test_first_evening_is_no_missing_burst() -> None:
 
 
 def test_stuck_value_speaks() -> None:
-    """A noisy series whose value freezes is noticed by the heartbeat within 30 samples."""
+    """A noisy series whose value freezes is noticed by the heartbeat within 30 samples, and called flat."""
     values = noise(800)
     values[700:] = values[699]
     raw = run(values)
     beat = raw.strength[:, HEARTBEAT]
     assert np.nanmax(beat[:700]) < 0.5
     assert np.nanmax(beat[700:730]) >= 1
-    assert "heartbeat" in {DefaultDetector().parts[p] for p in raw.part[700:760]}
+    assert "flat" in {DefaultDetector().parts[p] for p in raw.part[700:760]}
 
 
 def test_expected_follows_the_day() -> None:

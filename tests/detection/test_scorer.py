@@ -33,18 +33,19 @@ def spiked(rows: int = 3000, seed: int = 1) -> NDArray[np.float64]:
 
 
 def test_warm_up_is_visible() -> None:
-    """Score and segment are NaN for exactly the first 32 samples, then numbers."""
+    """Score and segment are NaN for exactly the first 16 samples, then numbers."""
     scored = run(spiked(200))
-    assert np.isnan(scored.score[:32]).all()
-    assert np.isnan(scored.segment[:32]).all()
-    assert np.isfinite(scored.score[32:]).all()
-    assert np.isfinite(scored.segment[32:]).all()
+    assert 16 == Scorer().warmup
+    assert np.isnan(scored.score[:16]).all()
+    assert np.isnan(scored.segment[:16]).all()
+    assert np.isfinite(scored.score[16:]).all()
+    assert np.isfinite(scored.segment[16:]).all()
 
 
 def test_scores_are_rounded_and_bounded() -> None:
     """Scores and segments lie in [0, 1] and are multiples of 0.0001, to the last bit."""
     scored = run(spiked())
-    for column in (scored.score[32:], scored.segment[32:]):
+    for column in (scored.score[16:], scored.segment[16:]):
         assert 0 <= column.min() <= column.max() <= 1
         assert (np.round(column.astype(np.float64), 4).astype(np.float32) == column).all()
 
@@ -57,7 +58,7 @@ def test_an_onset_scores_and_its_segment_stays() -> None:
     assert 2500 <= int(np.nanargmax(scored.raw)) < 2530
     assert 0.0 == scored.score[2510]
     assert (scored.segment[2500:2505] >= threshold - 0.1).all()
-    assert (scored.score[32:] <= scored.segment[32:]).all()
+    assert (scored.score[16:] <= scored.segment[16:]).all()
 
 
 def test_cold_start_is_cautious_but_not_blind() -> None:
@@ -156,11 +157,13 @@ def test_growing_keeps_what_was_learned() -> None:
 
 
 def test_priors_fall_with_strength() -> None:
-    """Shipped and made-up priors are rates that never rise with the strength, for each age and head."""
-    for prior, heads in ((Prior.shipped("default", 4), 4), (Prior.shipped("somebody's", 2), 2)):
-        assert (3, heads, 49) == prior.log_rate.shape
+    """Shipped and made-up priors are rates that never rise with the strength and end low, for each age, head and combination."""
+    for prior, heads in ((Prior.shipped("default", 5), 5), (Prior.shipped("ewma", 1), 1), (Prior.shipped("somebody's", 2), 2)):
+        assert (heads + 1, 49) == prior.log_rate.shape[-2:]
+        assert 4 == len(prior.log_rate)
         assert (np.diff(prior.log_rate) <= 1e-9).all()
-        assert (prior.log_rate <= np.log(0.0101)).all()
+        assert (prior.log_rate <= 0).all()
+        assert (prior.log_rate[..., -1] <= np.log(2e-3)).all()
 
 
 def test_warming_tells_its_progress() -> None:

@@ -1,4 +1,4 @@
-"""Promised against realised: openings counted as a slow twin does, and figures that an exact score must give."""
+"""Promised against realised: episodes and openings counted as slow twins do, and figures that an exact score must give."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import pytest
 from awry.core.errors import InvalidInput
 from awry.detection.evaluation.promises import (
     AFTER,
+    APART,
     CLEAR_BELOW,
     PROMISES,
     chance_within,
-    count_openings,
+    count_episodes,
     counts_of,
     family,
     measure,
+    openings,
     poisson_interval,
     promise_of,
 )
@@ -37,20 +39,39 @@ def openings_twin(score: np.ndarray, segment: np.ndarray, limit: float) -> list[
     return rows
 
 
+def episodes_twin(score: np.ndarray, limit: float) -> list[int]:
+    """Rows whose score reaches the limit while none of the APART scored rows before did."""
+    scored = [(i, s) for i, s in enumerate(score.tolist()) if not math.isnan(s)]
+    high = [s >= limit for _, s in scored]
+    return [i for k, (i, _) in enumerate(scored) if high[k] and not any(high[max(k - APART, 0) : k])]
+
+
 def test_openings_are_a_rules() -> None:
-    """Per limit as many as the twin finds at counted rows, the start apart; rows without a score are nothing."""
+    """As many as the twin finds, and where; a row without a score is nothing."""
     rng = np.random.default_rng(2)
     score = (rng.random(3000) * 0.6).astype(np.float32)
     segment = np.maximum(score, rng.random(3000) * 0.5).astype(np.float32)
-    score[:40] = segment[:40] = np.nan
-    truth = rng.random(3000) < 0.002
-    counted = [not truth[max(i - AFTER, 0) : i + 1].any() for i in range(3000)]
+    score[:40] = segment[:40] = score[900:950] = np.nan
+    for limit in (0.3, 0.5, 0.599):
+        assert openings_twin(score, segment, limit) == np.flatnonzero(openings(score, segment, limit)).tolist()
+
+
+def test_episodes_are_scores_close_together() -> None:
+    """Per promise as many as the twin finds at counted rows, the start apart; labelled rows and those after count nothing."""
+    rng = np.random.default_rng(2)
+    score = np.where(rng.random(6000) < 0.01, rng.random(6000), 0.0).astype(np.float32)
+    score[:40] = score[900:950] = np.nan
+    truth = rng.random(6000) < 0.0007
+    scored = ~np.isnan(score)
+    counted = [bool(scored[i]) and not truth[max(i - AFTER, 0) : i + 1].any() for i in range(6000)]
     promises = (1e-3, 1e-5)
-    out = count_openings(score, segment, truth, promises)
+    out = count_episodes(score, truth, promises)
+    start = np.cumsum(scored) <= 500
     for k, p in enumerate(promises):
-        rows = [i for i in openings_twin(score, segment, -math.log10(p) / 10 - 5e-5) if counted[i]]
-        assert [sum(i < 540 for i in rows), sum(i >= 540 for i in rows)] == out[k].tolist()
-    assert [sum(counted[40:540]), sum(counted[540:])] == out[-1].tolist()
+        rows = [i for i in episodes_twin(score, -math.log10(p) / 10 - 5e-5) if counted[i]]
+        assert [sum(bool(start[i]) for i in rows), sum(not start[i] for i in rows)] == out[k].tolist()
+        assert len(rows) > 5
+    assert [sum(c and s for c, s in zip(counted, start.tolist(), strict=True)), sum(counted)] == [out[-1, 0], out[-1].sum()]
 
 
 @pytest.mark.parametrize(("count", "low", "high"), [(0, 0.0, 3.69), (1, 0.03, 5.57), (10, 4.80, 18.39), (100, 81.4, 121.6)])

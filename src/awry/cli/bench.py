@@ -24,7 +24,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `awry bench`: a sub-command for each benchmark."""
-    subparsers = parser.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True, title="benchmarks")
+    subparsers = parser.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True, title="benchmarks", help="which one")
     for name, (module, summary) in BENCHMARKS.items():
         sub = subparsers.add_parser(
             name, help=summary, description=summary[:1].upper() + summary[1:] + ".", formatter_class=parser.formatter_class
