@@ -17,7 +17,7 @@ def test_body_of_an_open_incident() -> None:
     assert [
         "Since 2023-11-14 22:13:20 UTC",
         "Score 0.62, rule default",
-        '- cpu{host="web-0"}: 14.2, expected 2.1 to 3.9, score 0.62',
+        '- cpu{host="web-0"} is 14.2, a level or a change hardly ever seen before (expected 2.1\u20133.9), score 0.62',
         "http://awry.example/incidents/i1",
     ] == body(change(), "http://awry.example").splitlines()
 

@@ -25,7 +25,9 @@ class IncidentSeries:
     low: float | None = None
     high: float | None = None
     part: str = ""
-    """The component that spoke: "shape", "records", "start", "heartbeat", "absent"."""
+    """The component that spoke: "level", "jump", "heartbeat" and so on, or "absent"; reason.py says what each stands for."""
+    interval: float = 0.0
+    """Distance between its samples then, in ms; 0 where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,5 +183,5 @@ def _seen(series: IncidentSeries, event: Event) -> IncidentSeries:
         return series
     return replace(
         series, score=max(series.score, seen.score), raw=max(series.raw, seen.raw), value=seen.value,
-        expected=seen.expected, low=seen.low, high=seen.high, part=seen.part,
+        expected=seen.expected, low=seen.low, high=seen.high, part=seen.part, interval=seen.interval,
     )  # fmt: skip

@@ -47,6 +47,8 @@ class Sighting:
     low: float | None
     high: float | None
     part: str
+    interval: float = 0.0
+    """Distance between the series' samples then, in ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class RuleStage:
             self._hold(held)
         elif np.isnan(segment):
             return []
-        events = self._witness(held, time, i, batch, scored)
+        events = self._witness(held, time, i, batch, scored, interval)
         if segment >= held.clear or time == held.since:
             held.below = None
             if held.state == "pending" and time - held.since >= rule.for_ms:
@@ -179,13 +181,14 @@ class RuleStage:
             return events + self._release(held, held.below, time)
         return events
 
-    def _witness(self, held: Held, time: int, i: int, batch: Batch, scored: Scored) -> list[Event]:
+    def _witness(self, held: Held, time: int, i: int, batch: Batch, scored: Scored, interval: float) -> list[Event]:
         known, score = self.worst.get((held.rule, held.slot)), float(scored.score[i])
         if known is not None and not score > known.score:
             return []
         seen = Sighting(
             time, score, _number(scored.raw[i]) or 0.0, _number(batch.value[i]), _number(scored.expected[i]),
             _number(scored.low[i]), _number(scored.high[i]), self._parts[int(scored.part[i])],
+            interval if interval > 0 else 0.0,
         )  # fmt: skip
         self.worst[(held.rule, held.slot)] = seen
         return [Event("worse", held.rule, held.slot, "score", time, time, seen)] if held.state == "firing" else []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from awry.core.incident import Change, Incident, IncidentSeries
+from awry.core.odds import how_often
+from awry.core.reason import reason_of
 
 SHOWN_SERIES = 10
 """Series listed in a message; the rest are counted."""
@@ -62,6 +64,7 @@ def change_json(change: Change, link: str = "") -> dict[str, object]:
                     "low": _short(s.low),
                     "high": _short(s.high),
                     "part": s.part,
+                    "why": reason_of(s),
                 }
                 for s in incident.series
             ],
@@ -88,16 +91,8 @@ def _since(incident: Incident) -> str:
 def _series(series: IncidentSeries) -> str:
     if series.part == "absent":
         return f"{series.key}: no samples since {_time(series.start)}"
-    words = f"{series.key}: {_number(series.value)}"
-    if series.low is not None and series.high is not None:
-        words += f", expected {_number(series.low)} to {_number(series.high)}"
-    elif series.expected is not None:
-        words += f", expected {_number(series.expected)}"
-    return f"{words}, score {series.score:.2f}"
-
-
-def _number(value: float | None) -> str:
-    return "no value" if value is None else f"{value:.4g}"
+    odds = how_often(series.score, series.interval)
+    return f"{series.key} {reason_of(series)}, score {series.score:.2f}" + (f", {odds}" if odds else "")
 
 
 def _time(ms: int) -> str:

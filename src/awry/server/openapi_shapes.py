@@ -94,6 +94,7 @@ _MEMBER = {
     "low": _maybe(NUMBER),
     "high": _maybe(NUMBER),
     "part": TEXT,
+    "why": TEXT,
 }
 _INCIDENT: Json = {
     "id": TEXT,
@@ -198,7 +199,9 @@ SCHEMAS: Json = {
     "Accepted": _object(
         {"accepted": COUNT, "refused": _list(_object({"index": COUNT, "reason": TEXT})), "refused_total": COUNT}, ("refused_total",)
     ),
-    "Samples": _object({"series": TEXT, "time": _list(MS), **dict.fromkeys(_VALUES, COLUMN), "part": _list(TEXT)}),
+    "Samples": _object(
+        {"series": TEXT, "time": _list(MS), **dict.fromkeys(_VALUES, COLUMN), "part": _list(TEXT), "why": _list(_maybe(TEXT))}
+    ),
     "SeriesPage": _object({"series": _list(_object(_SERIES)), "next": MARK}),
     "Deleted": _object({"deleted": FLAG, "count": COUNT, "series": _list(TEXT), "more": FLAG}),
     "Incidents": _object({"incidents": _list(_object(_INCIDENT)), "next": MARK}),

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from awry.core.errors import NotFound
 from awry.core.incident import Change, Incident, IncidentSeries
+from awry.core.reason import reason_of
 from awry.server.api.params import choice, limit_of, open_range, resource
 from awry.server.api.samples import brief
 from awry.server.problems import reply
@@ -68,6 +69,7 @@ def _show_series(series: IncidentSeries) -> dict[str, Any]:
         "low": brief(series.low),
         "high": brief(series.high),
         "part": series.part,
+        "why": reason_of(series),
     }
 
 

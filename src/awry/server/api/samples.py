@@ -11,7 +11,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from awry.core.errors import InvalidInput, NotFound
-from awry.core.series_key import canonical
+from awry.core.quantity import unit_of
+from awry.core.reason import reasons
+from awry.core.series_key import canonical, parse_key
 from awry.core.tick import Samples
 from awry.server.api.params import integer, range_of, required, resource
 from awry.server.api.samples_in import post_samples
@@ -56,6 +58,7 @@ def read_range(app: App, key: str, start: int, end: int, points: int, parts: tup
             f"cannot answer with {len(samples)} samples", hint="ask for a shorter range, or thin it with points=1000"
         )
     scored = samples.scored
+    spoke = [parts[i] for i in scored.part.tolist()]
     return {
         "series": key,
         "time": samples.time.tolist(),
@@ -66,7 +69,8 @@ def read_range(app: App, key: str, start: int, end: int, points: int, parts: tup
         "raw": short(scored.raw),
         "score": np.round(scored.score.astype(np.float64), 4).tolist(),
         "segment": np.round(scored.segment.astype(np.float64), 4).tolist(),
-        "part": [parts[i] for i in scored.part.tolist()],
+        "part": spoke,
+        "why": reasons(spoke, samples.value, scored.expected, scored.low, scored.high, scored.score, unit_of(parse_key(key)[0])),
     }
 
 

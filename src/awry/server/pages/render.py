@@ -64,7 +64,10 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("rarity", "every", "num", "span", "ago", "clock", "iso", "plural", "subject", "unit_of", "name_of", "labels_of"):
+    for name in (
+        "rarity", "every", "how_often", "reason_of", "num", "span", "ago", "clock", "iso", "plural", "subject", "unit_of",
+        "name_of", "labels_of",
+    ):  # fmt: skip
         env.filters[name] = getattr(words, name)
     env.filters["score_class"] = words.score_class
     env.filters["unbroken"] = words.unbroken

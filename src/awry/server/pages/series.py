@@ -95,6 +95,19 @@ def sentence(app: App, series: Now) -> str:
     return f"{name} is {value}, as expected"
 
 
+def why(series: Now, past: list[Incident], now: int) -> str:
+    """What the open incident saw of this series, and how often that comes: "At 03:12 it jumped to 93 % (expected 5-7 %), ..."."""
+    seen = [part for incident in past if incident.end is None for part in incident.series if part.key == series.key]
+    if not seen:
+        return ""
+    first = min(seen, key=lambda part: part.start)
+    if first.part == "absent":
+        return ""
+    odds = words.how_often(first.score, first.interval or series.interval)
+    text = f"At its strangest since {words.clock(first.start, now)} it {words.was(words.reason_of(first))}"
+    return f"{text}; {odds}." if odds else f"{text}."
+
+
 def facts(app: App, series: Now) -> str:
     """The line under the sentence: how often it samples, the newest one, what watches it."""
     now = app.clock.now_ms()
@@ -147,6 +160,7 @@ async def context(app: App, series: Now) -> dict[str, Any]:
     return {
         "series": series,
         "sentence": sentence(app, series),
+        "why": why(series, past, app.clock.now_ms()),
         "facts": facts(app, series),
         "choice": choice_of(app.judge, series.slot),
         "past": past,

@@ -5,16 +5,17 @@ export function withGaps(d, interval, range, points) {
   const hole = Math.max(3 * (interval || 0), 4 * range / Math.max(1, points));
   const times = d.time, out = { ...d, time: [] };
   for (const name of COLUMNS) out[name] = [];
-  if (d.part) out.part = [];
+  const words = ['part', 'why'].filter(name => d[name]);
+  for (const name of words) out[name] = [];
   for (let i = 0; i < times.length; i++) {
     if (i && interval && times[i] - times[i - 1] > hole) {
       out.time.push(times[i - 1] + Math.min(interval, (times[i] - times[i - 1]) / 2));
       for (const name of COLUMNS) out[name].push(null);
-      out.part?.push(null);
+      for (const name of words) out[name].push(null);
     }
     out.time.push(times[i]);
     for (const name of COLUMNS) out[name].push(d[name]?.[i] ?? null);
-    out.part?.push(d.part[i]);
+    for (const name of words) out[name].push(d[name][i]);
   }
   return out;
 }

@@ -4,6 +4,7 @@ import { forecaster, foreseen } from './forecast.js';
 import { withGaps } from './gaps.js';
 import { live } from './live.js';
 import { mini } from './mini.js';
+import { oddities } from './oddities.js';
 import { LENGTHS, fromAddress, toAddress, usual } from './ranges.js';
 import { Refusal, nearest, reader } from './samples.js';
 import { sampleRows } from './sample_table.js';
@@ -42,7 +43,7 @@ const extras = () => ({ ...series, stale: series.state === 'silent' || overdue()
 const chart = valueChart($('value-c'), view, extras, { zoom, reset: whole });
 const stripOf = name => () => ({ time: data.time, score: data[name], gap: Math.max(series.interval || 0, (view.end - view.start) / 800) });
 strip($('score-c'), view, stripOf('score'), { height: 36, line: true, threshold: () => series.threshold, label: 'score' });
-strip($('seg-c'), view, stripOf('segment'), { height: 12, label: 'segment' });
+strip($('seg-c'), view, stripOf('segment'), { height: 12, label: 'segment', quiet: () => (series.threshold ?? .1) - .1 });
 const drawBrush = brush($('brush-c'), view, () => long);
 
 function message(text, button) {
@@ -85,7 +86,7 @@ async function load() {
     message(error.message, { text: 'Try again', act: load });
     return;
   }
-  chart.set(data, ahead); view.tell('data'); think(); table();
+  chart.set(data, ahead); view.tell('data'); think(); table(); oddities($('odd'), data, view, series);
   await loadAhead();
 }
 async function loadAhead() {
@@ -178,6 +179,14 @@ $('value-c').addEventListener('blur', () => view.at(null));
 $('stack').addEventListener('pointerleave', () => view.at(null));
 document.addEventListener('keydown', e => { if (e.key === 'Escape' && !document.querySelector('dialog[open]') && e.target.tagName !== 'INPUT') { view.at(null); if (!range.name) whole(); } });
 $('as-table').addEventListener('toggle', table);
+const odd = e => e.target.closest?.('[data-time]');
+for (const kind of ['pointerover', 'focusin']) $('odd').addEventListener(kind, e => { if (odd(e)) view.at(Number(odd(e).dataset.time)); });
+for (const kind of ['pointerleave', 'focusout']) $('odd').addEventListener(kind, () => view.at(null));
+$('odd').addEventListener('click', e => {                       // nearer, with the sample a little right of the middle
+  if (!odd(e)) return;
+  const t = Number(odd(e).dataset.time), w = Math.max((view.end - view.start) / 6, 60 * (series.interval || 1000));
+  if (w < view.end - view.start) view.show(t - w * .6, t + w * .4);
+});
 
 document.addEventListener('awry:tail', e => {
   const newer = e.detail.last > series.last;

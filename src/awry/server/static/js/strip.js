@@ -2,12 +2,12 @@
 import { colour, font, surface, token } from './paint.js';
 import { scoreClass } from './words.js';
 
-/* get() -> {time, score}; options: height, line (bars that rise) or flat, threshold() , label, left, right */
-export function strip(canvas, view, get, { height, line = false, threshold = () => null, label = '', left = 60, right = 12 }) {
+/* get() -> {time, score}; options: height, line (bars that rise) or flat, threshold(), quiet(): below it a score is drawn pale, label, left, right */
+export function strip(canvas, view, get, { height, line = false, threshold = () => null, quiet = () => 0, label = '', left = 60, right = 12 }) {
   const draw = surface(canvas, height, (c, w, h) => {
     const { time, score, gap } = get(), width = w - left - right, n = Math.ceil(width), X = t => (t - view.start) / (view.end - view.start) * width;
     c.fillStyle = token('score-0'); c.fillRect(left, line ? h - 1 : 0, width, line ? 1 : h);
-    const worst = new Float32Array(n + 1);
+    const worst = new Float32Array(n + 1), pale = quiet();
     for (let i = 0; i < time.length; i++) {
       if (score[i] == null) continue;
       const x0 = X(time[i]), step = Math.min(i + 1 < time.length ? time[i + 1] - time[i] : gap || 0, gap || Infinity), x1 = X(time[i] + step);
@@ -16,7 +16,7 @@ export function strip(canvas, view, get, { height, line = false, threshold = () 
     }
     for (let k = 0; k < n; k++) {
       if (worst[k] < (line ? .02 : .1)) continue;
-      c.fillStyle = line && scoreClass(worst[k]) < 2 ? token('line-strong') : colour(worst[k]);
+      c.fillStyle = line && scoreClass(worst[k]) < 2 ? token('line-strong') : worst[k] < pale ? token('score-1') : colour(worst[k]);
       if (line) { const y = Math.max(1, Math.min(1, worst[k] / .8) * h); c.fillRect(left + k, h - y, 1, y); } else c.fillRect(left + k, 0, 1, h);
     }
     const limit = threshold();

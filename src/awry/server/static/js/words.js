@@ -16,15 +16,15 @@ export function rarity(s) {
 }
 
 const SPANS = [[365 * DAY, 'year'], [30 * DAY, 'month'], [7 * DAY, 'week'], [DAY, 'day'], [HOUR, 'hour'], [MIN, 'minute']];
+const MEASURED = 1e5;      // odds to which calibration is measured; rarer ones are not told as a longer time
 export function every(s, interval) {
   if (s == null || !(interval > 0)) return '';
-  const ms = 10 ** (s * 10) * interval;
-  if (ms > 40 * 365 * DAY) return 'not expected in 40 years';
+  const odds = 10 ** (s * 10), beyond = odds > MEASURED * 1.01, ms = Math.min(odds, MEASURED) * interval;
   for (const [length, word] of SPANS) if (ms >= length * .95) {
-    const n = Math.floor(ms / length + .5);
-    return n === 1 ? `once ${word === 'hour' ? 'an' : 'a'} ${word}` : `once in ${n} ${word}s`;
+    const n = Math.floor(ms / length + .5), often = n === 1 ? `once ${word === 'hour' ? 'an' : 'a'} ${word}` : `once in ${n} ${word}s`;
+    return beyond ? `less than ${often}` : often;
   }
-  return 'all the time';
+  return beyond ? 'less than once a minute' : 'all the time';
 }
 
 /* 9e-7, 5.93e15: three digits and a power of ten */
