@@ -9,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from awry.cli.bench import as_json
+from awry.cli.bench_nab import as_json
 from awry.detection.evaluation.nab_corpus import read_corpus
 from awry.detection.evaluation.nab_run import run_nab
 from awry.library.judges import make_judge

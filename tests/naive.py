@@ -56,11 +56,11 @@ class Blocks:
             self.median += min(max(away, -most), most)
         if len(self.remembered) == 5:
             smallest, age = self.remembered[-1]
-            if top > smallest or self.closed - age > 300:
+            if top >= smallest or self.closed - age > 300:
                 self.remembered[-1] = (top, self.closed)
         else:
             self.remembered.append((top, self.closed))
-        self.remembered.sort(key=lambda entry: -entry[0])
+        self.remembered.sort(key=lambda entry: (-entry[0], -entry[1]))
         self.closed += 1
 
 

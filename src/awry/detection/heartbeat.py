@@ -1,7 +1,7 @@
 """Did an expected burst fail to come, or has the series gone flat: the default detector's second kind of fault.
 
 A burst is a stretch well above the usual level. The longest gap between bursts is remembered, slowly shrinking; a gap much
-longer than that is strange. The same is done with the longest run of unchanged values.
+longer than that is strange, unless the level itself has moved away. The same is done with the longest run of unchanged values.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from awry.detection.state import (
     BEAT_COUNT,
+    BEAT_FROM,
     BEAT_GAP,
     BEAT_LOW,
     BEAT_ON,
@@ -30,6 +31,9 @@ RATE = 0.005
 """Weight of a new sample in the level and its scale (about 200 samples)."""
 BURSTS = 6
 """Bursts seen before a gap may be strange."""
+MOVED = 0.5
+"""A level that has moved by this share of a burst's height since the last one ends the expectation: those bursts were of another
+level."""
 FORGET_RATIO = 16.0
 """A gap or a flat run this many times the longest one ends the expectation: it is normal from then on."""
 
@@ -61,6 +65,9 @@ def heartbeat(f: NDArray[np.float32], c: NDArray[np.int32], x: float, change: fl
     rise = x - f[BEAT_LOW]
     active_above = max(0.5 * f[BEAT_PEAK], 3.0 * f[BEAT_SCALE])
     c[BEAT_SINCE] = min(c[BEAT_SINCE] + 1, 1_000_000_000)
+    if f[BEAT_PEAK] > 0.0 and abs(f[BEAT_LOW] - f[BEAT_FROM]) > MOVED * f[BEAT_PEAK]:
+        c[BEAT_COUNT], c[BEAT_SINCE], c[BEAT_ON] = 0, 0, 0
+        f[BEAT_PEAK], f[BEAT_GAP] = 0.0, 0.0
     if c[BEAT_ON] == 1:
         f[BEAT_TOP] = max(f[BEAT_TOP], rise)
         if rise < 0.5 * active_above:
@@ -75,6 +82,7 @@ def heartbeat(f: NDArray[np.float32], c: NDArray[np.int32], x: float, change: fl
         c[BEAT_COUNT] = min(c[BEAT_COUNT] + 1, 1_000_000)
         c[BEAT_ON] = 1
         f[BEAT_TOP] = rise
+        f[BEAT_FROM] = f[BEAT_LOW]
         c[BEAT_SINCE] = 0
     elif c[BEAT_COUNT] >= BURSTS and c[BEAT_SINCE] > f[BEAT_GAP]:
         ratio = c[BEAT_SINCE] / (max(f[BEAT_GAP], 5.0) + 3.0)

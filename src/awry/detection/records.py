@@ -60,7 +60,10 @@ def surprise(f: NDArray[np.float32], u: NDArray[np.uint16], stream: int, z: floa
 
 @kernel
 def close_block(f: NDArray[np.float32], u: NDArray[np.uint16], stream: int, blocks: int) -> None:
-    """Take the open block's maximum of one stream into its median, deviation and five extremes; blocks: closed before it."""
+    """Take the open block's maximum of one stream into its median, deviation and five extremes; blocks: closed before it.
+
+    Of equal extremes the latest are kept: what comes again and again, as in a constant series, does not grow old.
+    """
     top = f[CUR + stream]
     if blocks == 0:
         f[MED + stream] = top
@@ -71,10 +74,10 @@ def close_block(f: NDArray[np.float32], u: NDArray[np.uint16], stream: int, bloc
         most = 1.5 * f[DEV + stream] * max(1.0 / (blocks + 1), 0.05)
         f[MED + stream] += min(max(away, -most), most)
     last = (RANKS - 1) * STREAMS + stream
-    if blocks >= RANKS and top <= f[TOP + last] and blocks - u[last] <= KEEP_BLOCKS:
+    if blocks >= RANKS and top < f[TOP + last] and blocks - u[last] <= KEEP_BLOCKS:
         return
     rank = min(blocks, RANKS - 1)
-    while rank > 0 and f[TOP + (rank - 1) * STREAMS + stream] < top:
+    while rank > 0 and f[TOP + (rank - 1) * STREAMS + stream] <= top:
         f[TOP + rank * STREAMS + stream] = f[TOP + (rank - 1) * STREAMS + stream]
         u[rank * STREAMS + stream] = u[(rank - 1) * STREAMS + stream]
         rank -= 1

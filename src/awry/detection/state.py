@@ -45,6 +45,8 @@ FAR_STAY, FAR_DAY, FAR_RAMP, NEAR_STAY, NEAR_DAY, NEAR_RAMP = 47, 48, 49, 50, 51
 """Mean absolute errors of the three horizon forecasts after about 380 and about 48 samples."""
 MOVE = 53
 """Largest usual move of the level, per sample."""
+BEAT_FROM = 54
+"""Level at the last burst's beginning."""
 SCALARS = 56
 """What lies below is shared by every detector that uses these kernels; the rest is the default detector's."""
 RES_LEVEL, RES_OFFSET, RES_SCALE, RES_NOW, RES_SUM = range(SCALARS, SCALARS + 5)
