@@ -31,7 +31,7 @@ def test_prints_the_anomaly_as_tab_separated_rows_into_a_pipe(csv, capsys):
     """The fault comes first, with its times."""
     assert 0 == main(["detect", str(csv), "--threshold", "0.35"])
     lines = capsys.readouterr().out.splitlines()
-    assert "series\tfrom\tto\tworst at\tscore\tvalue\texpected\tspoke" == lines[0]
+    assert "series\tfrom\tto\tworst at\tscore\tvalue\texpected\tspoke\twhy" == lines[0]
     series, _, _, worst, *_ = lines[1].split("\t")
     assert ("load", True) == (series, "2024-01-02 17:40:00" <= worst <= "2024-01-02 18:05:00")
     assert lines[-1].startswith("1,200 samples of 2 series, ")

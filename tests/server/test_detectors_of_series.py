@@ -120,7 +120,10 @@ def test_the_tables_of_the_file_become_the_placement(tmp_path: Path) -> None:
         ('[series.a]\nselector = "x"\nselctor = "x"\n', 3, "did you mean 'selector'?"),
         ('[series.a]\nselector = "x"\ntime_zone = "Mars/Olympus"\n', 3, "cannot find the time zone"),
         ('[series.a]\nselector = "x"\ndetector = 3\n', 3, "a text in quotes is expected"),
-        ('[series.a]\nselector = "x"\ndetector = "peers"\n', 3, "compares the series of a group"),
+        ('[series.a]\nselector = "x"\ndetector = "peers"\n', 3, "compares a series with its siblings"),
+        ('[detection]\ndetector = "peers"\n', 2, "compares a series with its siblings"),
+        ('[series.a]\nselector = "x"\nsiblings_by = "host"\n', 3, "looks at no siblings"),
+        ('[series.a]\nselector = "x"\ndetector = "peers"\nsiblings_by = "ho st"\n', 4, "cannot use the label"),
         ('[series]\nselector = "x"\n', 2, "write [series.NAME]"),
     ],
 )

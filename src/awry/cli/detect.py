@@ -57,16 +57,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--holidays", default="", metavar="COUNTRY", help="whose holidays are to be expected like Sundays: DE, DE-BY, US-CA"
     )
+    parser.add_argument(
+        "--siblings-by",
+        default="",
+        metavar="LABEL",
+        help="with --detector peers: the label in which alone siblings differ, such as host",
+    )
     parser.epilog = EPILOG
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, score, find anomalies, print and write."""
+    from awry.library.episodes import intervals
+
     _check(args)
     table = _read(args)
     scored = _score(args, table)
     episodes, why = _find(args, table, scored)
-    anomalies = [_row(table, scored, episodes, k, args.detector) for k in range(len(episodes))]
+    every = intervals(table.batch, len(table.keys))
+    anomalies = [_row(table, scored, episodes, k, args.detector, float(every[episodes.slot[k]])) for k in range(len(episodes))]
     samples, found = _count(len(table.batch), "sample", "samples"), _count(len(anomalies), "anomaly", "anomalies")
     summary = f"{samples} of {len(table.keys):,} series, {found} ({why})"
     if args.out:
@@ -171,7 +180,14 @@ def _score(args: argparse.Namespace, table: Table) -> Scored:
     shown = (TextColumn("scoring"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn())
     with Progress(*shown, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=len(table.batch))
-        return score(table, args.detector, args.time_zone, args.holidays, progress=lambda done, _: bar.update(task, completed=done))
+        return score(
+            table,
+            args.detector,
+            args.time_zone,
+            args.holidays,
+            args.siblings_by,
+            progress=lambda done, _: bar.update(task, completed=done),
+        )
 
 
 def _find(args: argparse.Namespace, table: Table, scored: Scored) -> tuple[Episodes, str]:
@@ -194,7 +210,10 @@ def _find(args: argparse.Namespace, table: Table, scored: Scored) -> tuple[Episo
     return find_episodes(table.batch, scored, threshold, clear), why
 
 
-def _row(table: Table, scored: Scored, episodes: Episodes, k: int, detector: str) -> dict[str, Any]:
+def _row(table: Table, scored: Scored, episodes: Episodes, k: int, detector: str, interval: float) -> dict[str, Any]:
+    from awry.core.odds import how_often
+    from awry.core.quantity import unit_of
+    from awry.core.reason import clause
     from awry.library.judges import parts
 
     peak, batch = int(episodes.peak[k]), table.batch
@@ -202,8 +221,10 @@ def _row(table: Table, scored: Scored, episodes: Episodes, k: int, detector: str
     def number(value: float) -> float | None:
         return None if value != value else float(f"{float(value):.7g}")
 
+    key, part = table.keys[episodes.slot[k]], parts(detector)[scored.part[peak]]
+    value, expected, low, high = (float(c[peak]) for c in (batch.value, scored.expected, scored.low, scored.high))
     return {
-        "series": table.keys[episodes.slot[k]],
+        "series": key,
         "start": int(batch.time[episodes.start[k]]),
         "end": int(batch.time[episodes.end[k]]),
         "time": int(batch.time[peak]),
@@ -213,14 +234,16 @@ def _row(table: Table, scored: Scored, episodes: Episodes, k: int, detector: str
         "expected": number(scored.expected[peak]),
         "low": number(scored.low[peak]),
         "high": number(scored.high[peak]),
-        "part": parts(detector)[scored.part[peak]],
+        "part": part,
+        "why": clause(part, value, expected, low, high, unit_of(key.partition("{")[0])),
+        "odds": how_often(float(scored.score[peak]), interval),
     }
 
 
 def _print(anomalies: list[dict[str, Any]], limit: int, interval_ms: int) -> None:
     """A table: drawn for a terminal, tab-separated for a pipe."""
     shown = anomalies[: limit or None]
-    head = ("series", "from", "to", "worst at", "score", "value", "expected", "spoke")
+    head = ("series", "from", "to", "worst at", "score", "value", "expected", "spoke", "why")
     rows = [
         (
             _printable(a["series"]),
@@ -229,6 +252,7 @@ def _print(anomalies: list[dict[str, Any]], limit: int, interval_ms: int) -> Non
             _text(a["value"]),
             f"{_text(a['low'])} to {_text(a['high'])}",
             a["part"],
+            f"{a['why']}; {a['odds']}" if a["odds"] else a["why"],
         )
         for a in shown
     ]

@@ -27,6 +27,8 @@ class Place:
     holidays: str = ""
     told_by: str = ""
     """Name of the table `[series.NAME]` that chose the detector; "" when it was the default."""
+    siblings_by: str = ""
+    """Label in whose value alone a series and its siblings differ, for a detector that compares them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,16 @@ class Placing:
     detector: str | None = None
     time_zone: str | None = None
     holidays: str | None = None
+    siblings_by: str = ""
+    """Goes with the detector of this table."""
 
     @staticmethod
     def of(
-        name: str, selector: str, detector: str | None = None, time_zone: str | None = None, holidays: str | None = None
-    ) -> Placing:
+        name: str, selector: str, detector: str | None = None, time_zone: str | None = None, holidays: str | None = None,
+        siblings_by: str = "",
+    ) -> Placing:  # fmt: skip
         """The same from the selector's text. Raises InvalidSelector."""
-        return Placing(name, parse_selector(selector), detector, time_zone, holidays)
+        return Placing(name, parse_selector(selector), detector, time_zone, holidays, siblings_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,11 @@ class Placement:
         if not self.tables:
             return self.default
         detector = zone = days = None
-        told_by = self.default.told_by
+        told_by, siblings_by = self.default.told_by, self.default.siblings_by
         for table in self.tables:
             if table.selector.matches_key(key):
                 if detector is None and table.detector is not None:
-                    detector, told_by = table.detector, table.name
+                    detector, told_by, siblings_by = table.detector, table.name, table.siblings_by
                 zone = table.time_zone if zone is None else zone
                 days = table.holidays if days is None else days
         return Place(
@@ -71,4 +76,5 @@ class Placement:
             self.default.time_zone if zone is None else zone,
             self.default.holidays if days is None else days,
             told_by,
+            siblings_by,
         )

@@ -9,7 +9,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.core.batch import Arrays, Batch, Raw, Scored
+from awry.core.batch import Arrays, Batch, Raw, Scored, Slots
 from awry.core.incident import Change, Incident
 from awry.core.series_table import SeriesTable
 from awry.core.tick import Block, Recovery, Rows, Samples, Tick
@@ -73,6 +73,15 @@ class Keyed(Protocol):
 
     def use_keys(self, keys: Sequence[str]) -> None:
         """Look keys up here from now on: canonical key by slot, "" for a deleted series; it grows elsewhere."""
+        ...
+
+
+@runtime_checkable
+class Laned(Protocol):
+    """A judge that compares some series with each other, which therefore must not be spread over threads."""
+
+    def lanes(self, slot: Slots) -> Slots:
+        """A number for each of these series: those of one number are to be stepped in order by one thread."""
         ...
 
 

@@ -35,6 +35,7 @@ _WHATS = {
     "tail": "far from its usual values",
     "emptiness": "where hardly any value was",
     "displacement": "unlike its recent past",
+    "late": "and was apart from its siblings one sample before",
     "green": "and its last values are somewhat unlikely",
     "yellow": "and its last values are unlikely",
     "red": "and its last values are very unlikely",
@@ -42,16 +43,13 @@ _WHATS = {
 """What a component says of a value, where that does not depend on the side of the band."""
 _SIDED = {
     "beyond": ("far above anything seen before", "far below anything seen before", "far beyond anything seen before"),
-    "sustained": ("and has stayed high", "and has stayed low", "away from its usual level for unusually long"),
+    "sustained": ("and has stayed high", "and has stayed low", "and has stayed away from its usual level"),
     "trend": ("and rising", "and falling", "after an unusually long climb or fall"),
     "variability": ("and swings more than usual",) * 3,
     "siblings": ("above where its siblings are", "below where its siblings are", "apart from its siblings"),
 }
 """The same above the band, below it, and where neither is known."""
-_ALONE = {
-    "absent": "stopped sending",
-    "late": "was apart from its siblings one sample before",
-}
+_ALONE = {"absent": "stopped sending"}
 
 
 def clause(
@@ -88,6 +86,8 @@ def clause(
     if part in ("above", "below") and side:
         return f"is {v}, {part} the expected {around}"
     what = _SIDED[part][{1: 0, -1: 1, 0: 2}[side]] if part in _SIDED else _WHATS.get(part, "")
+    if side == 0 and part == "sustained":  # the band has followed it there: naming that would say that all is well
+        return f"is {v} {what}"
     if side == 0 and around:
         if what.startswith("and "):
             return f"is {v}, within the expected {around}, {what}"

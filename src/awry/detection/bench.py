@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 from zlib import crc32
 
 import numpy as np
@@ -47,41 +47,47 @@ class Gate:
 class Bench:
     """A judge and its rows, of which some are free. zone: 0 or the calendar entry of the series that gets a row.
 
-    A freed row goes only to a series of the same zone, because the detector remembers the zone of a row.
+    A freed row goes only to a series of the same zone and group, because the detector remembers those of a row.
+    grouped: its detector compares the series of a group with each other, and is told of each row which group that is.
     """
 
     def __init__(self, name: str, judge: Judge, calendar: Calendar | None = None) -> None:
         self.name, self.judge = name, judge
         self.numbers = part_numbers(judge.parts)
         self.used = 0
-        self._free: dict[int, list[int]] = {}
+        self._free: dict[tuple[int, int], list[int]] = {}
         self._zone = np.zeros(0, np.uint16)
+        self._group = np.zeros(0, np.int64)
+        detector: Any = getattr(judge, "detector", judge)
+        self.grouped = hasattr(detector, "group_of")
+        if self.grouped:
+            detector.group_of = self._group_of
         self._blank = judge.dump(0, 0)
         layout = sorted((key, a.dtype.str, a.shape[1:]) for key, a in self._blank.items())
         self.id = crc32(repr((name, layout)).encode())
         """Stands for the name and the layout of a row, in dumps."""
         self.row_bytes = sum(a.dtype.itemsize * int(np.prod(a.shape[1:])) for a in self._blank.values())
         if calendar is not None:
-            give_calendar(getattr(judge, "detector", judge), calendar, self._zone_of)
+            give_calendar(detector, calendar, self._zone_of)
 
-    def take(self, count: int, zone: int = 0) -> NDArray[np.int32]:
-        """Rows for so many series, as if never used; nobody steps meanwhile."""
-        free = self._free.get(zone, [])
+    def take(self, count: int, zone: int = 0, group: int = -1) -> NDArray[np.int32]:
+        """Rows for so many series of a zone and group, as if never used; nobody steps meanwhile."""
+        free = self._free.get((zone, group), [])
         again = [free.pop() for _ in range(min(count, len(free)))]
         new = np.arange(self.used, self.used + count - len(again), dtype=np.int32)
         self.used += len(new)
-        self.judge.grow(self.used)
         if self.used > self._zone.shape[0]:
-            wider = np.zeros(self.used + self.used // 2, np.uint16)
-            wider[: self._zone.shape[0]] = self._zone
-            self._zone = wider
-        self._zone[new] = zone
+            more = self.used + self.used // 2 - self._zone.shape[0]
+            self._zone = np.concatenate([self._zone, np.zeros(more, np.uint16)])
+            self._group = np.concatenate([self._group, np.full(more, -1, np.int64)])
+        self._zone[new], self._group[new] = zone, group
+        self.judge.grow(self.used)
         return np.concatenate([np.array(again, np.int32), new])
 
     def free(self, row: int) -> None:
         """Take a row back and make it blank; nobody steps meanwhile."""
         self.judge.load({key: np.zeros((1, *a.shape[1:]), a.dtype) for key, a in self._blank.items()}, row)
-        self._free.setdefault(int(self._zone[row]), []).append(row)
+        self._free.setdefault((int(self._zone[row]), int(self._group[row])), []).append(row)
 
     def step(self, row: NDArray[np.int32], batch: Batch) -> Scored:
         """Judge the batch with these rows in place of its slots; the parts are numbered as in PARTS."""
@@ -113,6 +119,9 @@ class Bench:
 
     def _zone_of(self, row: int) -> int:
         return int(self._zone[row])
+
+    def _group_of(self, row: int) -> int:
+        return int(self._group[row])
 
 
 def _runs(rows: NDArray[np.int32]) -> Iterator[tuple[int, int, slice]]:

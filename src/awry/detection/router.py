@@ -15,9 +15,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.core.batch import Arrays, Batch, Scored
+from awry.core.batch import Arrays, Batch, Scored, Slots
 from awry.core.placement import AUTO, Place, Placement
 from awry.core.protocols import Judge
+from awry.core.series_key import format_key, parse_key
 from awry.detection.bench import Bench, Gate
 from awry.detection.calendar import Calendar
 from awry.detection.catalogue import make_judge
@@ -70,6 +71,9 @@ class Router:
         self._keys: Sequence[str] | None = None
         self._plain = True
         """Every series has the first bench's row of its own number, and nothing else is going on."""
+        self._groups: dict[tuple[str, str], int] = {}
+        """Number of each group of siblings, by their label and their key without it; only for detectors that compare them."""
+        self._lane = np.full(0, -1, np.int32)
         self._waiting = False
         """Some series have no place yet, for their keys were not known."""
         self._learning = 0
@@ -112,6 +116,13 @@ class Router:
             rest, later = batch.take(rows), np.empty(rows.size, np.bool_)
             observe(at[SEEN], at[DUE], at[ZEROS], at[ODD], rest.slot, rest.value, later)
 
+    def lanes(self, slot: Slots) -> Slots:
+        """A number for each of these series: those of one number must be stepped in order by one thread."""
+        if not self._groups:
+            return slot
+        lane: Slots = np.where(slot < self._lane.shape[0], self._lane[np.minimum(slot, self._lane.shape[0] - 1)], -1)
+        return np.where(lane >= 0, lane, slot)
+
     def choice(self, slot: int) -> Choice:
         """Which detector a series has, and why; any thread may ask."""
         if slot >= self._slots or not self._at[BENCH][slot]:
@@ -120,7 +131,10 @@ class Router:
         name, found = self._benches[at[BENCH] - 1].name, Evidence(at[WHY_OF], at[WHY_ZEROS], at[WHY_ODD])
         full = "[detection] memory_bytes is used up by the series before it"
         if at[WHY] == TOLD:
-            reason = f"[series.{self._place_of(slot).told_by}] of the configuration says so"
+            place = self._place_of(slot)
+            reason = f"[series.{place.told_by}] of the configuration says so"
+            if place.siblings_by:
+                reason += f", beside its siblings of other {place.siblings_by}"
         elif at[WHY] == BY_DEFAULT:
             reason = "[detection] of the configuration says so"
         elif at[WHY] == BY_MEMORY:
@@ -227,7 +241,10 @@ class Router:
                 else:
                     place = self._place_of(s)
                     number = self._bench(self._intermittent if wanted else self._named(place, s)[0])
-                    at[NEXT, s], at[NEXT_ROW, s] = number, self._benches[number - 1].take(1, self._zone(place))[0]
+                    at[NEXT, s], at[NEXT_ROW, s] = (
+                        number,
+                        self._benches[number - 1].take(1, self._zone(place), self._group(place, s))[0],
+                    )
                     at[DUE, s] = min(int(at[SEEN, s]) + SWITCH, NEVER - 2)
                     self._learning += 1
                     self._plain = False
@@ -236,10 +253,10 @@ class Router:
     def _place(self, slots: Sequence[int] | range) -> None:
         """Give slots without a bench one, as far as their keys are known. Nobody steps meanwhile."""
         at = self._at
-        groups: dict[tuple[str, int, int], list[int] | range] = {}
+        groups: dict[tuple[str, int, int, int], list[int] | range] = {}
         if isinstance(slots, range) and not self._placement.tables and slots.stop <= self._full:
             default = self._placement.default
-            groups[self._main, self._zone(default), YOUNG if default.detector == AUTO else BY_DEFAULT] = slots
+            groups[self._main, self._zone(default), YOUNG if default.detector == AUTO else BY_DEFAULT, -1] = slots
         else:
             for s in slots:
                 if self._placement.tables and (self._keys is None or s >= len(self._keys)):
@@ -247,13 +264,13 @@ class Router:
                     continue
                 place = self._place_of(s)
                 name, why = self._named(place, s)
-                of = groups.setdefault((name, self._zone(place), why), [])
+                of = groups.setdefault((name, self._zone(place), why, self._group(place, s)), [])
                 assert isinstance(of, list)
                 of.append(s)
-        for (name, zone, why), of_group in groups.items():
+        for (name, zone, why, group), of_group in groups.items():
             number = self._bench(name)
             given = np.arange(of_group.start, of_group.stop) if isinstance(of_group, range) else np.array(of_group, np.intp)
-            rows = self._benches[number - 1].take(len(given), zone)
+            rows = self._benches[number - 1].take(len(given), zone, group)
             at[:, given] = 0
             at[BENCH, given], at[ROW, given], at[WHY, given] = number, rows, why
             watched = why in (YOUNG, BY_MEMORY) and self._intermittent
@@ -291,10 +308,12 @@ class Router:
             has = before[BENCH] == self._benches.index(bench) + 1
             rows[has] = before[ROW, has]
         need = np.flatnonzero(rows < 0)
-        zones = np.array([self._zone(self._place_of(s)) for s in slots[need].tolist()], np.intp)
-        for zone in np.unique(zones).tolist():
-            at = need[zones == zone]
-            rows[at] = np.sort(bench.take(len(at), zone))
+        homes: dict[tuple[int, int], list[int]] = {}
+        for at, s in zip(need.tolist(), slots[need].tolist(), strict=True):
+            place = self._place_of(s)
+            homes.setdefault((self._zone(place), self._group(place, s)), []).append(at)
+        for (zone, group), of_home in homes.items():
+            rows[of_home] = np.sort(bench.take(len(of_home), zone, group))
         return rows
 
     def _leave(self, before: NDArray[np.int32], now: NDArray[np.int32]) -> None:
@@ -321,6 +340,20 @@ class Router:
     def _place_of(self, slot: int) -> Place:
         known = self._keys is not None and slot < len(self._keys)
         return self._placement.of(self._keys[slot]) if known and self._keys is not None else self._placement.default
+
+    def _group(self, place: Place, slot: int) -> int:
+        """Number of the group of siblings that a series belongs to; -1 for none."""
+        if not place.siblings_by or self._keys is None or not self._keys[slot]:
+            return -1
+        name, labels = parse_key(self._keys[slot])
+        rest = tuple(pair for pair in labels if pair[0] != place.siblings_by)
+        if len(rest) == len(labels):
+            return -1
+        group = self._groups.setdefault((place.siblings_by, format_key(name, rest)), len(self._groups))
+        if slot >= self._lane.shape[0]:
+            self._lane = np.concatenate([self._lane, np.full(slot + slot // 2 + 1 - self._lane.shape[0], -1, np.int32)])
+        self._lane[slot] = group
+        return group
 
     def _zone(self, place: Place) -> int:
         return 0 if self._calendar is None else self._calendar.index(place.time_zone, place.holidays)

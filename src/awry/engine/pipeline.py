@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Scored
 from awry.core.incident import Change, Incident
-from awry.core.protocols import Judge, Keyed
+from awry.core.protocols import Judge, Keyed, Laned
 from awry.core.tick import Block, Tick
 from awry.detection.calibration import score_of
 from awry.engine import blocks
@@ -40,7 +40,8 @@ PARALLEL_ROWS = 2048
 
 
 class Pipeline:
-    """All state of one engine. One thread calls it; detector rows are computed by `pool`, split by slot.
+    """All state of one engine. One thread calls it; detector rows are computed by `pool`, split by slot, but series that are
+    compared with each other stay together.
 
     keys: canonical key by slot; it grows elsewhere, and a deletion empties its entry here, in the order of the stream.
     """
@@ -207,7 +208,8 @@ class Pipeline:
         shards = self._settings.shards
         if self._pool is None or shards == 1 or len(batch) < PARALLEL_ROWS:
             return self.judge.step(batch)
-        rows = [np.flatnonzero(batch.slot % shards == k) for k in range(shards)]
+        lane = self.judge.lanes(batch.slot) if isinstance(self.judge, Laned) else batch.slot
+        rows = [np.flatnonzero(lane % shards == k) for k in range(shards)]
         scored = Scored.concat(list(self._pool.map(self.judge.step, [batch.take(r) for r in rows])))
         back = np.empty(len(batch), np.intp)
         back[np.concatenate(rows)] = np.arange(len(batch))

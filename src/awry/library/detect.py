@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from awry.core.batch import Scored
+from awry.core.errors import InvalidInput
 from awry.core.protocols import Judge
 from awry.formats.columns import Choice, Table
 from awry.library.durations import duration_ms
-from awry.library.judges import Progress, local_judge, make_judge, parts, score_table
+from awry.library.judges import Progress, local_judge, make_judge, parts, score_siblings, score_table
 
 COLUMNS = ("series", "time", "value", "expected", "low", "high", "raw", "score", "segment", "part")
 """Columns of the answer, in this order."""
@@ -28,6 +29,7 @@ def detect(
     detector: str | Callable[[], Judge] = "default",
     time_zone: str = "UTC",
     holidays: str = "",
+    siblings_by: str = "",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Any:
@@ -51,14 +53,17 @@ def detect(
         Names of the series column and of the value column of the long form, where recognition errs.
     detector : str or callable, optional
         Name of a detector: "default", "records" (``raw`` from the record head alone, best for small faults), "lean", or any
-        other of the reference; "auto" lets each series have the one that its samples ask for, as a server does; or a
-        function that makes a judge (`awry.core.protocols.Judge`).
+        other of the reference; "peers" compares the series with each other, time by time; "auto" lets each series have the one
+        that its samples ask for, as a server does; or a function that makes a judge (`awry.core.protocols.Judge`).
     time_zone : str, optional
         IANA time zone in which the series live, such as "Europe/Berlin": their profiles of the day and the week keep its
         hours. It does not change how times are read.
     holidays : str, optional
         Country, or part of one, whose public holidays are to be expected like Sundays: "DE", "DE-BY", "US-CA". Needs the
         package ``holidays`` (``pip install 'awry[holidays]'``).
+    siblings_by : str, optional
+        For the detector "peers": the label in which alone a series and its siblings differ, such as "host". Without it, all
+        series of the table are siblings.
     threads : int, optional
         Threads to use; by default one per core. The scores do not depend on it.
     progress : callable, optional
@@ -107,7 +112,7 @@ def detect(
 
     choice = Choice(time if isinstance(time, str) else "", series, value)
     read = read_any(data, time=time, choice=choice, interval_ms=None if interval is None else duration_ms(interval))
-    scored = score(read.table, detector, time_zone, holidays, threads=threads, progress=progress)
+    scored = score(read.table, detector, time_zone, holidays, siblings_by, threads=threads, progress=progress)
     return answer(read, columns_of(read.table, scored, detector().parts if callable(detector) else parts(detector)))
 
 
@@ -116,11 +121,17 @@ def score(
     detector: str | Callable[[], Judge] = "default",
     time_zone: str = "UTC",
     holidays: str = "",
+    siblings_by: str = "",
     *,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Scored:
     """Scores of samples that were read already."""
+    if siblings_by and detector != "peers":
+        raise InvalidInput("cannot use siblings_by with a detector that looks at no siblings", hint='use the detector "peers"')
+    if detector == "peers":
+        local_judge(lambda: make_judge("peers"), time_zone, holidays)()
+        return score_siblings(table.batch, table.keys, siblings_by, progress=progress)
     make = local_judge(detector if callable(detector) else lambda: make_judge(detector), time_zone, holidays)
     return score_table(table.batch, len(table.keys), make, progress=progress, threads=threads)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Scored
 from awry.core.errors import InvalidInput
@@ -17,6 +18,7 @@ from awry.detection import catalogue
 from awry.detection.calendar import Calendar, give_calendar
 from awry.detection.catalogue import make_detector
 from awry.detection.parts import PARTS
+from awry.detection.peers import siblings
 from awry.detection.router import Router
 
 CHUNK_ROWS = 100_000
@@ -24,7 +26,7 @@ CHUNK_ROWS = 100_000
 GROUP_SERIES = 2048
 """Series whose states live at once in one thread; the rest wait, so that a million series need no gigabytes."""
 
-__all__ = ["Progress", "local_judge", "make_judge", "parts", "score_table"]
+__all__ = ["Progress", "local_judge", "make_judge", "parts", "score_siblings", "score_table"]
 
 Progress = Callable[[int, int], None]
 """Told (rows done, rows in all) now and then, from any thread, one at a time."""
@@ -113,7 +115,30 @@ def score_table(
     return out
 
 
-def _place(out: Scored, part: Scored, rows: slice) -> None:
+def score_siblings(batch: Batch, keys: Sequence[str], siblings_by: str = "", *, progress: Progress | None = None) -> Scored:
+    """Scores of the detector `peers`: rows as for `score_table`, each series against its siblings at the same times.
+
+    siblings_by: the label in which alone siblings differ; "": all series are siblings. Raises InvalidInput when none has it.
+    """
+    groups = siblings(keys, siblings_by) if siblings_by else np.zeros(len(keys), np.int64)
+    if siblings_by and len(keys) and (groups < 0).all():
+        raise InvalidInput(
+            f"cannot compare siblings: no series has the label {siblings_by!r}",
+            hint="without it, all series of the table are siblings; a label is a text column of the long form",
+        )
+    judge = catalogue.make_judge("peers", group_of=lambda slot: int(groups[slot]))
+    judge.grow(len(keys))
+    n = len(batch)
+    out, order = Scored.blank(n), np.argsort(batch.time, kind="stable")
+    for start in range(0, n, CHUNK_ROWS):
+        rows = order[start : start + CHUNK_ROWS]
+        _place(out, judge.step(batch.take(rows)), rows)
+        if progress is not None:
+            progress(min(start + CHUNK_ROWS, n), n)
+    return out
+
+
+def _place(out: Scored, part: Scored, rows: slice | NDArray[np.intp]) -> None:
     out.raw[rows] = part.raw
     out.score[rows] = part.score
     out.segment[rows] = part.segment

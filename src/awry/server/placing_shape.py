@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from awry.server.components import nearest
 SERIES_KEYS = {
     "selector": ("text", "required", "Which series; empty means every series."),
     "detector": ("text", "as [detection]", "Their detector; auto lets each have the one that its samples ask for."),
+    "siblings_by": ("text", "none", "For the detector peers: the label, such as host, in which alone siblings differ."),
     "time_zone": ("text", "as [detection]", "Time zone whose hours and weekdays they follow, such as Europe/Berlin."),
     "holidays": ("text", "as [detection]", "Country whose holidays are days of rest, such as DE or DE-BY; empty means none."),
 }
@@ -37,17 +39,19 @@ def read_placing(name: str, table: Mapping[str, Any]) -> tuple[Placing | None, l
     if "selector" not in table:
         problems.append(("selector", InvalidInput("cannot do without the key 'selector'", hint='"" selects every series')))
     stated = {key: value for key, value in table.items() if key in SERIES_KEYS and isinstance(value, str)}
-    problems += placing_problems(stated)
+    problems += placing_problems(stated, together=stated.get("siblings_by", ""))
     if problems:
         return None, problems
-    return Placing.of(name, stated["selector"], stated.get("detector"), stated.get("time_zone"), stated.get("holidays")), []
+    detector, zone, days = (stated.get(key) for key in ("detector", "time_zone", "holidays"))
+    return Placing.of(name, stated["selector"], detector, zone, days, stated.get("siblings_by", "")), []
 
 
-def placing_problems(stated: Mapping[str, str]) -> list[Problem]:
-    """Every mistake among the keys that are there."""
+def placing_problems(stated: Mapping[str, str], together: str = "") -> list[Problem]:
+    """Every mistake among the keys that are there. together: the label of `siblings_by`, "" where it is not stated."""
     checks: dict[str, Callable[[str], object]] = {
         "selector": parse_selector,
         "detector": _check_detector,
+        "siblings_by": _check_label,
         "time_zone": zone_table,
         "holidays": holiday_table,
     }
@@ -57,6 +61,15 @@ def placing_problems(stated: Mapping[str, str]) -> list[Problem]:
             checks[key](value)
         except InvalidInput as error:
             problems.append((key, error))
+    compares = stated.get("detector") in COMPARING
+    if compares and not together:
+        message = f"cannot use the detector {stated['detector']!r} alone: it compares a series with its siblings"
+        problems.append(
+            ("detector", InvalidInput(message, hint='in a table [series.NAME], add siblings_by = "host" or another label'))
+        )
+    elif together and not compares:
+        message = f"cannot use siblings_by with the detector {stated.get('detector', AUTO)!r}: it looks at no siblings"
+        problems.append(("siblings_by", InvalidInput(message, hint='add detector = "peers"')))
     return problems
 
 
@@ -70,12 +83,16 @@ def check_pairs(placement: Placement) -> InvalidInput | None:
 
 
 def _check_detector(name: str) -> None:
-    if name in ALONE:
-        raise InvalidInput(f"cannot use the detector {name!r} here: it compares the series of a group with each other")
     if name != AUTO and name not in detector_names():
         known = [AUTO, *detector_names()]
         raise InvalidInput(f"cannot find the detector {name!r}", hint=f"there are: {', '.join(known)}{nearest(name, known)}")
 
 
-ALONE = ("peers",)
-"""Detectors that need several series at once, which rows handed out one by one do not give them."""
+def _check_label(label: str) -> None:
+    if not _LABEL.fullmatch(label):
+        raise InvalidInput(f"cannot use the label {label[:80]!r}", hint="write its name alone, such as host")
+
+
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+COMPARING = ("peers",)
+"""Detectors that compare the series of a group with each other."""
