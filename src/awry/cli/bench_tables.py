@@ -119,7 +119,8 @@ def print_tables(figures: dict[str, Any]) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     for title, heads, rows in tables(figures):
-        table = Table(box=box.SIMPLE_HEAD, title=escape(title), title_justify="left")
+        console.print(title, style="italic", markup=False, highlight=False)  # a table's own title is wrapped at its width
+        table = Table(box=box.SIMPLE_HEAD)
         for head in heads:
             table.add_column(escape(head), justify="right" if head else "left")
         for row in rows:
