@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from awry.notifiers.message import body, title
 from tests.notifiers.receiver import change
 
@@ -20,6 +22,14 @@ def test_body_of_an_open_incident() -> None:
         '- cpu{host="web-0"} is 14.2, a level or a change hardly ever seen before (expected 2.1\u20133.9), score 0.62',
         "http://awry.example/incidents/i1",
     ] == body(change(), "http://awry.example").splitlines()
+
+
+def test_body_says_how_often_that_comes() -> None:
+    """Where the distance between samples is known, the score is told as a stretch of time too."""
+    found = change()
+    member = replace(found.incident.series[0], part="jump", score=0.47, interval=60_000.0)
+    text = body(replace(found, incident=replace(found.incident, series=(member,))))
+    assert '- cpu{host="web-0"} jumped to 14.2 (expected 2.1\u20133.9), score 0.47, about once a month for this series' in text
 
 
 def test_body_of_a_resolved_incident() -> None:

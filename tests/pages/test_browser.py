@@ -100,6 +100,24 @@ def test_the_panel_says_what_the_detector_thought_at_the_cursor(open_page: OpenP
     assert page.locator("#tab tr").count() > 100
 
 
+def test_the_page_says_what_is_strange_in_words(open_page: OpenPage, server: Live) -> None:
+    """Under the name, in the list below the chart, at the cursor and in the table: the value, why, the band, how often."""
+    spike(server, KEYS[2])
+    page = open_page(f"/series?key={quote(KEYS[2])}")
+    expect(page.locator("#answer .whyline")).to_contain_text(re.compile("At its strangest since .* it (was|jumped to) 9[5-7]"))
+    expect(page.locator("#answer .whyline")).to_contain_text("for this series")
+    first = page.locator("#odd button").first
+    expect(first).to_contain_text(re.compile(r"9[5-7].*\(expected [\d.]+\u2013[\d.]+\).*(once|all the time)"))
+    first.hover()
+    expect(page.locator("#pin")).to_have_text("at the cursor")
+    expect(page.locator("#sentence")).to_contain_text("(expected ")
+    before = page.url
+    first.click()
+    page.wait_for_url(lambda url: url != before)
+    page.locator("#as-table summary").click()
+    expect(page.locator("#tab .what").filter(has_text="(expected ").first).to_be_visible()
+
+
 def test_search_by_keyboard(open_page: OpenPage) -> None:
     """`/` goes to the box, words find, arrows choose, Enter opens, Escape leaves."""
     page = open_page("/")

@@ -7,6 +7,7 @@ import json
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.server.live import Live
@@ -128,3 +129,16 @@ def test_bad_questions(live: Live, params: dict[str, str], status: int) -> None:
     answer = live.client.get("/api/v1/samples", params=params)
     assert status == answer.status_code
     assert answer.json()["error"]["message"].startswith("cannot ")
+
+
+def test_a_strange_sample_says_why(live: Live) -> None:
+    """The component in words with the numbers, where the score is telling; null elsewhere."""
+    values = [float(v) for v in np.round(50 + np.random.default_rng(5).normal(0, 1, 600), 3)]
+    values[590] = 93.0
+    live.send([("said_percent", NOW - (600 - i) * 1000, value) for i, value in enumerate(values)])
+    answer = read(live, "said_percent")
+    why, score = answer["why"], answer["score"]
+    assert len(values) == len(why) == len(answer["part"])
+    assert why[590].startswith(("is 93 %", "jumped to 93 %"))
+    assert "(expected " in why[590]
+    assert [s is not None and s >= 0.2 for s in score] == [text is not None for text in why]
