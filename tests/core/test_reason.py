@@ -52,7 +52,7 @@ def _ours() -> set[str]:
         ("beyond", 93.0, "is 93, far above anything seen before (expected 20\u201330)"),
         ("beyond", 3.0, "is 3, far below anything seen before (expected 20\u201330)"),
         ("siblings", 93.0, "is 93, above where its siblings are (expected 20\u201330)"),
-        ("late", 93.0, "is 93 and was apart from its siblings one sample before (expected 20\u201330)"),
+        ("late", 93.0, "is 93 and was already apart from its siblings (expected 20\u201330)"),
         ("below", 3.0, "is 3, below the expected 20\u201330"),
         ("none", 93.0, PLAIN),
         ("of another package", 93.0, PLAIN),

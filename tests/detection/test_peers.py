@@ -161,3 +161,15 @@ def test_siblings_differ_in_one_label_only() -> None:
     keys = ['cpu{host="a",dc="x"}', 'cpu{host="b",dc="x"}', 'cpu{host="a",dc="y"}', 'cpu{dc="x"}', 'mem{host="a",dc="x"}']
     assert [0, 0, 1, -1, 2] == siblings(keys, "host").tolist()
     assert [0, 0, 1, -1, 2, 1] == siblings([*keys, 'cpu{dc="y",host="c"}'], "host").tolist()
+
+
+def test_the_first_of_a_tick_have_a_band_of_their_own() -> None:
+    """Siblings that come early are expected where the others just were: the band holds most samples, and no more room than that."""
+    rng = np.random.default_rng(8)
+    values = 50 + 10 * np.sin(np.arange(3000) / 200)[:, None] + rng.normal(0, 1, (3000, 6))
+    values[2900:, 0] += 15
+    raw = run(batch(values), 6)
+    low, high = (column.reshape(3000, 6)[500:2900, 0] for column in (raw.low, raw.high))
+    assert 0.97 <= ((low <= values[500:2900, 0]) & (values[500:2900, 0] <= high)).mean() <= 0.9999
+    assert 4 <= np.median(high - low) <= 12
+    assert values[2900, 0] > raw.high.reshape(3000, 6)[2900, 0]

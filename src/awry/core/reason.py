@@ -35,7 +35,6 @@ _WHATS = {
     "tail": "far from its usual values",
     "emptiness": "where hardly any value was",
     "displacement": "unlike its recent past",
-    "late": "and was apart from its siblings one sample before",
     "green": "and its last values are somewhat unlikely",
     "yellow": "and its last values are unlikely",
     "red": "and its last values are very unlikely",
@@ -47,6 +46,7 @@ _SIDED = {
     "trend": ("and rising", "and falling", "after an unusually long climb or fall"),
     "variability": ("and swings more than usual",) * 3,
     "siblings": ("above where its siblings are", "below where its siblings are", "apart from its siblings"),
+    "late": ("and was already apart from its siblings",) * 2 + ("and was apart from its siblings one sample before",),
 }
 """The same above the band, below it, and where neither is known."""
 _ALONE = {"absent": "stopped sending"}

@@ -8,7 +8,8 @@ u on U (all slow):
     r = u - e                         what is this series' own
     q = |r| / usual |r|               w = 1.2533 usual |r| max(1, median of the siblings' last q / 1.7)
     strength = 2 ln(1 + |r| / w)
-    expected = c + s e,  band: expected +- 3 s w
+    expected = c + s e,  band: expected +- 3 s w; for the first to come in a tick, of which U is the siblings' last one, the band
+    is three of the usual errors of that
 
 Two samples are of one tick when they are at most `within_ms` apart (by default half the series' usual interval). A sample is judged
 as it comes when at least `least` siblings of its tick are known; the first ones to come in a tick are judged with their series'
@@ -36,8 +37,8 @@ from awry.core.errors import InvalidInput
 from awry.core.series_key import format_key, parse_key
 from awry.detection.state import grown, kernel
 
-LEVEL, AWAY, OWN, SEEN, OPEN, LAST_U, BEFORE_U, LAST_Q, MEAN_U, MEAN_GROUP, VARIANCE, COVARIANCE, PAIRS = range(13)
-ROW = 13
+LEVEL, AWAY, OWN, SEEN, OPEN, LAST_U, BEFORE_U, LAST_Q, MEAN_U, MEAN_GROUP, VARIANCE, COVARIANCE, PAIRS, EARLY = range(14)
+ROW = 14
 LAST_TIME, BEFORE_TIME, GAP = 0, 1, 2
 """int64: times of the last two samples, and the usual interval, all in ms."""
 NEVER = -(2**62)
@@ -49,6 +50,8 @@ CALM = 1.7
 LEAN = 0.02
 """Variance of U that speaks for a slope of 1 before any was seen."""
 LOOK = 4
+EARLY_RATE = 0.02
+"""Weight of a sample in the usual error of what is expected from the siblings' samples before this tick."""
 ROUGH = 16.0
 """Samples a sibling must have before others are compared with it."""
 
@@ -135,7 +138,7 @@ def step_rows(
     within_ms: int, least: int, most: int, warmup: int, strength: NDArray[np.float32], expected: NDArray[np.float32],
     low: NDArray[np.float32], high: NDArray[np.float32], part: NDArray[np.uint8],
 ) -> None:  # fmt: skip
-    """Judge rows in order, then learn each. state: (slots, 13), clock: (slots, 3), see the names above.
+    """Judge rows in order, then learn each. state: (slots, 14), clock: (slots, 3), see the names above.
 
     group: (slots,), position of each slot's group in `first`, -1 for none; members[first[g]:first[g + 1]]: slots of group g.
     """
@@ -174,6 +177,9 @@ def step_rows(
                 near, middle, stray = around(state, clock, mates, s, t, 3 * c[GAP], most, held, strays)
                 if near >= least:
                     at += f[AWAY] * placed(f, middle)
+                    off = abs(x - at) / scale
+                    reach *= NORMAL_FROM_MEAN * f[EARLY] if f[EARLY] > 0.0 else 1.0
+                    f[EARLY] = off if f[EARLY] == 0.0 else f[EARLY] + EARLY_RATE * (min(off, 3.0 * f[EARLY]) - f[EARLY])
             else:
                 at += f[AWAY] * placed(f, middle)
                 reach *= width(f, stray)
@@ -212,7 +218,7 @@ def siblings(keys: Sequence[str], label: str) -> NDArray[np.int64]:
 
 @dataclass
 class Peers:
-    """A series against the siblings of its group, tick by tick; 128 bytes a series. Values beyond 1e150 are taken as missing.
+    """A series against the siblings of its group, tick by tick; 136 bytes a series. Values beyond 1e150 are taken as missing.
 
     A group's samples must be stepped in order by one thread. Parts: `alone` (too few siblings in the tick), `siblings`,
     and `late` (the series' sample before this one, judged when its siblings were known).
