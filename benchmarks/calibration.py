@@ -51,7 +51,7 @@ def main() -> None:
     args = parser.parse_args()
     sets, results = read_sets(args.data, args.detector), []
     for name, series in sets.items():
-        prior = fit([other for key, other in sets.items() if key != name])
+        prior = fit([other for key, other in sets.items() if key != name], args.detector)
         own = strengths(synthetic("idle host"), args.detector) if name == "idle host" else series
         results.append(realised(f"{name}, left out", own, prior, args.detector))
     results += [measure(kind, family(kind), args.detector) for kind in FAMILIES]

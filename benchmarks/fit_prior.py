@@ -2,10 +2,10 @@
 
     python -m benchmarks.fit_prior DATA [--detector NAME ...] [--out src/awry/detection/prior.json]
 
-Per set, head and age of the series it counts episodes as calibration does, by their largest strength, leaving out those that touch
-a labelled row or one of the 100 after, and averages the rates over the sets with equal weight. In NAB nobody looked for anomalies
+Per set, channel and age of the series it counts episodes as calibration does, by their largest strength, leaving out those that
+touch a labelled row or one of the 100 after, and averages the rates over the sets with equal weight. In NAB nobody looked for
 in the first 15 % of a file, at most 750 rows, so these count as labelled. Simulated idle hosts count as one set more. Where
-fewer than 20 episodes remain the curve goes on log-linearly, less steeply. With the heads' curves known the same is done for
+fewer than 20 episodes remain the curve goes on log-linearly, less steeply. With the channels' curves known the same is done for
 their combination. Only these curves of 49 numbers are shipped, none of the data; curves of detectors not named are kept.
 """
 
@@ -28,6 +28,7 @@ from awry.detection.calibration import (
     LEAST_P,
     MEMORY,
     WIDTH,
+    YOUNG,
     Prior,
     age_of,
     episode_rate,
@@ -35,17 +36,18 @@ from awry.detection.calibration import (
 )
 from awry.detection.catalogue import detector_names, make_detector
 from awry.detection.onset import HOLD, RISE, onset
+from awry.detection.scorer import caution_of, channels_of
 from awry.detection.state import kernel
 from benchmarks.series_sets import FOLDERS, labelled, strengths, synthetic
 
 Series = tuple[NDArray[np.float32], NDArray[np.bool_]]
-"""Strengths (rows, heads) of one series and which rows to leave out."""
+"""Strengths (rows, heads or channels) of one series and which rows to leave out."""
 Tally = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Episodes (ages, bins) and samples (ages,) of one head in a set."""
 FEWEST = 20
 SAMPLES = 1000
 """A set with fewer samples of an age says nothing of it."""
-TAIL_CAUTION = (0.6, 0.6, 0.7, 0.8)
+TAIL_CAUTION = (0.8, 0.9, 1.0, 1.0)
 """Share of the slope kept beyond the counted part, by age: real tails are heavier than they look from few samples."""
 SMALLEST = 0.01
 """Share of episodes below which strengths are what is left of larger ones."""
@@ -78,7 +80,9 @@ def tally(strength: NDArray[np.float32], out: NDArray[np.bool_], bins: NDArray[n
 
 
 @kernel
-def combine(strength: NDArray[np.float32], priors: NDArray[np.float64], combined: NDArray[np.float32]) -> None:
+def combine(
+    strength: NDArray[np.float32], caution: NDArray[np.float64], priors: NDArray[np.float64], combined: NDArray[np.float32]
+) -> None:
     """The strength of the heads' combination at each row, as calibration makes it of strength (rows, heads)."""
     heads = strength.shape[1]
     state, waited = np.zeros((3, heads), np.float32), np.zeros(heads, np.int32)
@@ -92,7 +96,8 @@ def combine(strength: NDArray[np.float32], priors: NDArray[np.float64], combined
         for h in range(heads):
             v = strength[i, h]
             if v > state[MEMORY, h] + RISE or samples == 0:
-                smallest = min(smallest, episode_rate(least[h], seen, v, priors[age_of(samples), h]))
+                careful = caution[h] if samples >= YOUNG else 1.0
+                smallest = min(smallest, careful * episode_rate(least[h], seen, v, priors[age_of(samples), h]))
             learn_strength(state, waited, least[h], h, v, samples == 0, 0.0, HOLD)
         combined[i] = -COMBINED * math.log(max(smallest, LEAST_P))
         seen, samples = seen + 1, samples + 1
@@ -130,20 +135,22 @@ def curve_of(tallies: Sequence[Tally]) -> NDArray[np.float64]:
     return curve
 
 
-def fit(sets: Sequence[Sequence[Series]]) -> Prior:
-    """Curves of every head, and of their combination under these curves, from several sets of equal weight."""
-    heads = sets[0][0][0].shape[1]
-    curve = Prior.plain(heads).log_rate
-    for head in range(heads):
+def fit(sets: Sequence[Sequence[Series]], detector: str) -> Prior:
+    """Curves of every channel, and of their combination under these curves, from several sets of equal weight."""
+    weights = channels_of(make_detector(detector)).T.astype(np.float32)
+    sets = [[(np.ascontiguousarray(strength @ weights), out) for strength, out in series] for series in sets]
+    channels, caution = weights.shape[1], caution_of(make_detector(detector))
+    curve = Prior.plain(channels).log_rate
+    for head in range(channels):
         curve[:, head] = curve_of([tally_of(series, head) for series in sets])
     together: list[list[Series]] = []
     for series in sets:
         together.append([])
         for strength, out in series:
             combined = np.empty((len(out), 1), np.float32)
-            combine(strength, curve, combined[:, 0])
+            combine(strength, caution, curve, combined[:, 0])
             together[-1].append((combined, out))
-    curve[:, heads] = curve_of([tally_of(series, 0) for series in together])
+    curve[:, channels] = curve_of([tally_of(series, 0) for series in together])
     return Prior(np.round(curve, 3))
 
 
@@ -157,7 +164,7 @@ def left_out(series: Sequence[Series], *, start: bool = False) -> list[Series]:
 
 
 def read_sets(data: Path, detector: str) -> dict[str, list[Series]]:
-    """The strengths on each labelled set, and of idle hosts: 20 over days and 100 in their first hours, of which days hold few."""
+    """The heads' strengths on each labelled set, and of idle hosts: 20 over days and 100 in their first hours."""
     sets = {name: left_out(strengths(labelled(data, name), detector)) for name in FOLDERS}
     sets["nab"] = left_out(strengths(labelled(data, "nab"), detector), start=True)
     sets["idle host"] = strengths(synthetic("idle host", seed=77), detector)
@@ -174,7 +181,7 @@ def main() -> None:
     args = parser.parse_args()
     names = detector_names() if args.detector == ["all"] else args.detector or ["default"]
     for name in dict.fromkeys(getattr(make_detector(n), "prior", n) for n in names):
-        prior = fit(list(read_sets(args.data, name).values()))
+        prior = fit(list(read_sets(args.data, name).values()), name)
         about = "ln of episodes per sample at or above each edge of 48 bins of width 0.2; by age, head (their combination last)"
         table = json.loads(args.out.read_text()) if args.out.exists() else {}
         table[name] = {"about": about, "log_rate": prior.log_rate.tolist()}

@@ -1,17 +1,18 @@
-"""From strengths to a probability, per series and head, and from there to the score; for every detector.
+"""From strengths to a probability, per series and channel, and from there to the score; for every detector.
 
-The strengths of a head form *episodes*: one opens with an onset (onset.py), grows, and closes when the memory of its onset has
-faded RISE below its largest strength. Each series counts its episodes by that largest strength, in 48 bins. The rate of
-episodes at or above v is then
+A channel is a weighted sum of a detector's heads, by default each head by itself: strengths are logarithms, and what several heads
+find a little strange together is stranger than what the strangest of them says. The strengths of a channel form *episodes*: one
+opens with an onset (onset.py), grows, and closes when the memory of its onset has faded RISE below its largest strength. Each
+series counts its episodes by that largest strength, in 48 bins. The rate of episodes at or above v is then
 
     p(v) = (c(v) + A) / (N + A / G0(v)),
 
 c episodes in N samples, and a Gamma prior of weight A that expects the pooled rate G0 (fitted by benchmarks/fit_prior.py, one
 curve for each age of a series). At N = 40,000 both N and c are halved, so that old times fade.
 
-The heads depend on each other in ways that differ from series to series, so their combination is calibrated once more in the same
-way: -ln of the least p of the heads that have an onset is a strength with episodes and bins of its own, and what its p
-says becomes the score, min(1, -log10(p) / 10), at onsets, and 0 between them. The segment is the same map of each head's
+Channels depend on each other in ways that differ from series to series, so their combination is calibrated once more in the same
+way: -ln of the least p of the channels that have an onset is a strength with episodes and bins of its own, and what its p
+says becomes the score, min(1, -log10(p) / 10), at onsets, and 0 between them. The segment is the same map of each channel's
 decaying maximum. Both are rounded to multiples of 0.0001.
 """
 
@@ -34,7 +35,7 @@ BINS, WIDTH = 48, 0.2
 """Bins of episode maxima, and their width in units of strength; the last one is open."""
 COMBINED = 0.35
 """Units of strength per natural logarithm of the least p: 48 bins reach to 1e-12."""
-PRIOR = 0.3
+PRIOR = 0.5
 """Weight of the prior, in episodes."""
 HALVE_AT = 40_000
 FRESH, YOUNG, GROWN = 64, 256, 1500
@@ -44,9 +45,9 @@ LEAST_P = 1e-12
 MOST = 2_000_000_000
 
 MEMORY, EPISODE, SEGMENT = 0, 1, 2
-"""Rows of the float32 state: memory of the last onset, largest strength of the open episode, decaying maximum; [row][head]."""
+"""Rows of the float32 state: memory of the last onset, largest strength of the open episode, decaying maximum; [row][channel]."""
 SEEN, AGE, WAITED = 0, 1, 2
-"""int32: samples counted, samples ever (saturating), then per head samples since the strength was near its memory."""
+"""int32: samples counted, samples ever (saturating), then per channel samples since the strength was near its memory."""
 
 
 @kernel
@@ -59,7 +60,7 @@ def age_of(samples: int) -> int:
 
 @kernel
 def episode_rate(least: NDArray[np.uint16], seen: int, v: float, log_prior: NDArray[np.float64]) -> float:
-    """p(v) of one head: least (48,) episodes at or above each bin's lower edge, of `seen` samples; log_prior (49,) ln G0 there.
+    """p(v) of one channel: least (48,) episodes at or above each bin's lower edge, of `seen` samples; log_prior (49,) ln G0 there.
 
     1 where ln G0 is 0: no episode is that small, v is what is left of a larger one.
     """
@@ -116,18 +117,20 @@ def learn_strength(
 @kernel
 def calibrate_rows(
     state: NDArray[np.float32], counts: NDArray[np.int32], least: NDArray[np.uint16], priors: NDArray[np.float64],
-    mix: NDArray[np.float64], rarity: NDArray[np.float64], fades: NDArray[np.float64], hold: int, marked: bool,
+    channels: NDArray[np.float64], caution: NDArray[np.float64], mix: NDArray[np.float64], fades: NDArray[np.float64],
+    hold: int, marked: bool,
     slot: NDArray[np.int32], strength: NDArray[np.float32],
     raw: NDArray[np.float32], score: NDArray[np.float32], segment: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """Turn rows of strengths (n, heads) into raw, score and segment (n,), in order, learning each row after it was judged.
 
-    state (slots, 3, heads + 2), counts (slots, 4 + heads), least (slots, heads + 1, 48): behind the heads come their combination
-    and, in state and counts, `raw`. priors: (4, heads + 1, 49), by age. mix, rarity: (heads,), raw is the sum of strengths times
-    mix and -log10 p times rarity, where marked is true only at its onsets (remembered for `hold` samples), else everywhere.
-    fades: (heads,), what a head's segment keeps of itself at each sample.
+    channels: (m, heads), weights of the heads in each. caution: (m,), 1 and more, what a channel's p is multiplied by before the
+    least one counts, from YOUNG samples on. state (slots, 3, m + 2), counts (slots, 4 + m), least (slots, m + 1, 48): behind the
+    channels come their combination and, in state and counts, `raw`. priors: (4, m + 1, 49), by age. mix: (heads,), weights of the
+    heads in raw, which where marked is there only at its onsets (remembered for `hold` samples), else everywhere.
+    fades: (m,), what a channel's segment keeps of itself at each sample.
     """
-    heads = strength.shape[1]
+    heads, m = strength.shape[1], channels.shape[0]
     for i in range(slot.shape[0]):
         if math.isnan(strength[i, 0]):
             raw[i] = score[i] = segment[i] = math.nan
@@ -136,58 +139,59 @@ def calibrate_rows(
         bins, waited = least[slot[i]], count[WAITED:]
         seen, first = count[SEEN], count[SEEN] == 0
         prior = priors[age_of(count[AGE])]
-        smallest, smallest_held, mixed = 1.0, 1.0, 0.0
+        mixed = 0.0
         for h in range(heads):
-            v = strength[i, h]
-            mixed += mix[h] * v
-            held = max(fades[h] * now[SEGMENT, h], v)
-            p_held = episode_rate(bins[h], seen, held, prior[h])
-            p = p_held
-            if held != v and (rarity[h] > 0.0 or v > now[MEMORY, h] + RISE):
-                p = episode_rate(bins[h], seen, v, prior[h])
-            if rarity[h] > 0.0:
-                mixed -= rarity[h] * math.log10(max(p, LEAST_P))
+            mixed += mix[h] * strength[i, h]
+        smallest, smallest_held = 1.0, 1.0
+        for k in range(m):
+            total = 0.0
+            for h in range(heads):
+                total += channels[k, h] * strength[i, h]
+            v = np.float32(total)
+            held = max(np.float32(fades[k]) * now[SEGMENT, k], v)
+            careful = caution[k] if count[AGE] >= YOUNG else 1.0
+            p_held = min(1.0, careful * episode_rate(bins[k], seen, held, prior[k]))
             smallest_held = min(smallest_held, p_held)
-            if learn_strength(now, waited, bins[h], h, v, first, fades[h], HOLD):
-                smallest = min(smallest, p)
-        v = -COMBINED * math.log(max(smallest, LEAST_P))
+            if learn_strength(now, waited, bins[k], k, v, first, fades[k], HOLD):
+                smallest = min(smallest, p_held if held == v else careful * episode_rate(bins[k], seen, v, prior[k]))
+        together = -COMBINED * math.log(max(smallest, LEAST_P))
         held = -COMBINED * math.log(max(smallest_held, LEAST_P))
-        score[i] = score_of(episode_rate(bins[heads], seen, v, prior[heads])) if v > 0.0 else 0.0
-        segment[i] = max(score_of(episode_rate(bins[heads], seen, held, prior[heads])), score[i])
-        learn_strength(now, waited, bins[heads], heads, v, first, FADE, HOLD)
-        began = onset(now[MEMORY], waited, heads + 1, mixed, first, hold)
+        score[i] = score_of(episode_rate(bins[m], seen, together, prior[m])) if together > 0.0 else 0.0
+        segment[i] = max(score_of(episode_rate(bins[m], seen, held, prior[m])), score[i])
+        learn_strength(now, waited, bins[m], m, together, first, FADE, HOLD)
+        began = onset(now[MEMORY], waited, m + 1, mixed, first, hold)
         raw[i] = mixed if began or not marked else 0.0
         count[SEEN] = seen + 1
         count[AGE] = min(count[AGE] + 1, MOST)
         if count[SEEN] >= HALVE_AT:
             count[SEEN] //= 2
-            for h in range(heads + 1):
-                for k in range(BINS):
-                    bins[h, k] //= 2
+            for k in range(m + 1):
+                for edge in range(BINS):
+                    bins[k, edge] //= 2
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """Pooled survival curves of a detector's heads and of their combination, last: ln of episodes per sample at or above each bin
-    edge, (4, heads + 1, 49)."""
+    """Pooled survival curves of a detector's channels and of their combination, last: ln of episodes per sample at or above each
+    bin edge, (4, channels + 1, 49)."""
 
     log_rate: NDArray[np.float64]
 
     @staticmethod
-    def shipped(detector: str, heads: int) -> Prior:
+    def shipped(detector: str, channels: int) -> Prior:
         """The curve shipped for a detector by name; for others `Prior.plain`."""
         tables = json.loads(resources.files("awry.detection").joinpath("prior.json").read_text())
         if detector in tables:
             curve = np.array(tables[detector]["log_rate"], np.float64)
-            if curve.shape == (AGES, heads + 1, BINS + 1):  # the kernels check no bounds
+            if curve.shape == (AGES, channels + 1, BINS + 1):  # the kernels check no bounds
                 return Prior(curve)
-        return Prior.plain(heads)
+        return Prior.plain(channels)
 
     @staticmethod
-    def plain(heads: int) -> Prior:
+    def plain(channels: int) -> Prior:
         """Of nothing known: one episode in 50 samples, a tenth as many per unit of strength; the least p is taken at its word."""
         edges = np.arange(BINS + 1) * WIDTH
-        curve = np.empty((AGES, heads + 1, BINS + 1))
-        curve[:, :heads] = math.log(1 / 50) - math.log(10.0) * edges
-        curve[:, heads] = np.minimum(-edges / COMBINED, math.log(1 / 50))
+        curve = np.empty((AGES, channels + 1, BINS + 1))
+        curve[:, :channels] = math.log(1 / 50) - math.log(10.0) * edges
+        curve[:, channels] = np.minimum(-edges / COMBINED, math.log(1 / 50))
         return Prior(curve)

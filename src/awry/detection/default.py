@@ -1,9 +1,10 @@
 """The default detector: one state per series, four heads, a few microseconds a sample.
 
-Heads, in natural or binary logarithms so that steps compare: `shape` is severity, the product of nearest-window distance, residual
-and PCA residual, times a root of the records, with a plain z in the first 255 samples; `records` is how far 44 statistics passed
-their own extremes, best for small faults; `heartbeat` a missing burst or a flat line; `beyond` how many ranges of its past a
-value lies outside of it, which lets calibration tell odd from absurd; `residual` how many usual errors it lies off its time of day.
+Heads, in natural or binary logarithms so that steps compare: `shape` is severity, the product of nearest-window distance,
+residual and PCA residual, times a root of the records, with the residual alone in the first 255 samples; `records` is how far 44
+statistics passed their own extremes, best for small faults; `heartbeat` a missing burst or a flat line; `beyond` how many ranges
+of its past a value lies outside of it, which lets calibration tell odd from absurd; `residual` how many usual errors it lies off
+its time of day.
 
 While its own episode is open (severity's decaying maximum at HELD_ABOVE or more) the mean, the spread, the day and week profiles
 and the expected value learn at a tenth of their speed, for at most HELD_MOST = 240 samples; a lasting change is learned at full
@@ -37,15 +38,22 @@ class DefaultDetector:
     parts: tuple[str, ...] = PARTS
     warmup: int = WARMUP
     mix: tuple[float, ...] = (1.0, 0.5, 0.0, 0.0, 0.0)
-    """Weight of each head's strength in the combined strength `raw`."""
-    rarity: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
-    """Weight in `raw` of each head's -log10 p: rare for this series, beside strange for any."""
+    """Weight of each head in the combined strength `raw`."""
+    channels: tuple[tuple[float, ...], ...] = (
+        (1.0, 0.0, 0.0, 0.0, 0.0),
+        (0.0, 1.0, 0.0, 0.0, 0.0),
+        (0.0, 0.0, 1.0, 0.0, 0.0),
+        (0.0, 0.0, 0.0, 1.0, 0.0),
+    )
+    """Weights of the heads in each strength that is calibrated."""
+    caution: tuple[float, ...] = (3.0, 1.0, 1.5, 2.0)
+    """How much rarer than what records say a channel must be to be heard: they find most at the same rate of false alerts."""
     hold: int = HOLD
     """Samples for which raw remembers an onset as it was."""
     without: tuple[str, ...] = ()
     """Components left out, of ABLATIONS; to measure what each is worth."""
-    fades: tuple[float, ...] = (FADE, FADE, FADE, 0.8, FADE)
-    """What each head's segment keeps of itself: a value beyond all others is over sooner than an odd shape."""
+    fades: tuple[float, ...] = (FADE, FADE, FADE, 0.8)
+    """What each channel's segment keeps of itself."""
     prior: str = "default"
     """Name of the pooled curves that calibrate it."""
     calendar: Calendar | None = field(default=None, repr=False)

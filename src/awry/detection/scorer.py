@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Floats, Scored
 from awry.core.protocols import Detector
@@ -12,12 +13,24 @@ from awry.detection.onset import FADE, HOLD
 from awry.detection.state import grown
 
 
+def channels_of(detector: Detector) -> NDArray[np.float64]:
+    """Weights (channels, heads) of the strengths that are calibrated."""
+    own = getattr(detector, "channels", ())
+    return np.array(own, np.float64) if own else np.eye(len(detector.heads))
+
+
+def caution_of(detector: Detector) -> NDArray[np.float64]:
+    """What each channel's p is multiplied by before the least of them counts, (channels,)."""
+    return np.array(getattr(detector, "caution", (1.0,) * len(channels_of(detector))), np.float64)
+
+
 class Scorer:
     """The Judge: steps a detector, then calibrates its strengths per series. The same thread rules as a Detector.
 
-    name: under which the prior is shipped. A detector may have `mix` and `rarity`, the weights of each head's strength and of its
-    -log10 p in `raw`, which ranks anomalies of one kind of series; `hold`, the samples for which raw remembers an onset; and
-    `fades`, what each head's segment keeps of itself from sample to sample.
+    name: under which the prior is shipped. A detector may have `channels`, the weights of its heads in each strength that is
+    calibrated (default: every head by itself); `fades`, what each channel's segment keeps of itself from sample to sample; `mix`,
+    the weights of its heads in `raw`, which ranks anomalies of one kind of series; and `hold`, the samples for which raw remembers
+    an onset.
     marked: raw is 0 between its onsets; False: it is there at every sample, as measures of ranking want it.
     """
 
@@ -31,13 +44,15 @@ class Scorer:
         self.marked = marked
         heads = len(self.heads)
         self._mix = np.array(getattr(self.detector, "mix", (1.0 / heads,) * heads), np.float64)
-        self._rarity = np.array(getattr(self.detector, "rarity", (0.0,) * heads), np.float64)
-        self._fades = np.array(getattr(self.detector, "fades", (FADE,) * heads), np.float64)
+        self._channels = channels_of(self.detector)
+        channels = len(self._channels)
+        self._caution = caution_of(self.detector)
+        self._fades = np.array(getattr(self.detector, "fades", (FADE,) * channels), np.float64)
         self._hold = int(getattr(self.detector, "hold", HOLD))
-        self._priors = (prior or Prior.shipped(name, heads)).log_rate
-        self._state = np.zeros((0, 3, heads + 2), np.float32)
-        self._counts = np.zeros((0, WAITED + heads + 2), np.int32)
-        self._least = np.zeros((0, heads + 1, BINS), np.uint16)
+        self._priors = (prior or Prior.shipped(name, channels)).log_rate
+        self._state = np.zeros((0, 3, channels + 2), np.float32)
+        self._counts = np.zeros((0, WAITED + channels + 2), np.int32)
+        self._least = np.zeros((0, channels + 1, BINS), np.uint16)
         self._slots = 0
 
     def grow(self, slots: int) -> None:
@@ -57,8 +72,8 @@ class Scorer:
         n = len(batch)
         raw, score, segment = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
         calibrate_rows(
-            self._state, self._counts, self._least, self._priors, self._mix, self._rarity, self._fades, self._hold, self.marked,
-            batch.slot, strength, raw, score, segment,
+            self._state, self._counts, self._least, self._priors, self._channels, self._caution, self._mix, self._fades,
+            self._hold, self.marked, batch.slot, strength, raw, score, segment,
         )  # fmt: skip
         return raw, score, segment
 

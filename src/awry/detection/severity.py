@@ -16,7 +16,7 @@ from awry.detection.records import FAMILIES, record_group
 from awry.detection.residual import change_quarter, residual
 from awry.detection.shape import START, begin_pca, nearest, pca_residual, remember
 from awry.detection.speaker import FLAT_PART, HEARTBEAT_PART, START_PART, speaker
-from awry.detection.start import start_strength
+from awry.detection.start import fading
 from awry.detection.state import (
     BAND_SCALE,
     DAY,
@@ -101,7 +101,7 @@ def judge(
         change_quarter(f, u, c, c[DAY_BUCKET] - 1, day_bucket, b[DAY_VISITS + day_bucket])
     ratio = on[RESIDUAL_ON] * residual(f, c, x, day, day_known)
     out[7] = on[BEYOND_ON] * beyond(f, x, n)
-    plain = on[START_ON] * start_strength(x, f[MU], f[VAR], n)
+    plain = on[START_ON] * fading(n) * 2.0 * math.log1p(ratio)
     rate = max(1.0 / (n + 1), 1.0 / LONG) * (damp if n >= LONG // 8 else 1.0)
     away = x - f[MU]
     f[MU] += rate * away

@@ -11,13 +11,20 @@ FIRST, FULL, END = 12, 128, 256
 
 
 @kernel
+def fading(n: int) -> float:
+    """Weight of what speaks for the young after n samples: 1, falling to 0 between FULL and END."""
+    return min(1.0, (END - n) / (END - FULL)) if FIRST <= n < END else 0.0
+
+
+@kernel
 def start_strength(x: float, mean: float, variance: float, n: int) -> float:
     """2 ln(1 + z), z = |x - mean| in standard deviations cut at 4 + n/8 (4 when nothing ever moved); 0 when n is out of range."""
-    if n < FIRST or n >= END:
+    weight = fading(n)
+    if weight == 0.0:
         return 0.0
     away = abs(x - mean)
     if variance > 0.0:
         z = min(away / math.sqrt(variance), 4.0 + n / 8.0)
     else:
         z = 4.0 if away > 0.0 else 0.0
-    return 2.0 * math.log1p(z) * min(1.0, (END - n) / (END - FULL))
+    return float(2.0 * math.log1p(z) * weight)

@@ -21,12 +21,12 @@ from awry.detection.catalogue import detector_names, make_detector
 from awry.detection.evaluation.labelled import Labelled
 from awry.detection.onset import FADE, HOLD
 from awry.detection.router import Router
-from awry.detection.scorer import Scorer
+from awry.detection.scorer import Scorer, caution_of, channels_of
 
 Column = NDArray[Any]
 TOGETHER = ("peers",)
 """Detectors that compare series at the same instant: their samples come row by row, not column by column."""
-WEIGHTS = ("mix", "rarity", "hold", "fades", "prior")
+WEIGHTS = ("mix", "channels", "caution", "hold", "fades", "prior")
 """Fields of a detector that change nothing of its strengths: presets that differ in these only share a pass."""
 SOFTNESS = 4.0
 """Strength that counts as much as e metrics of none. A sum of strengths is drowned by a hundred calm metrics, the maximum is owned
@@ -198,17 +198,18 @@ class _Entry:
         self._name, self._heads, self._parts, self._run = name, tuple(detector.heads), tuple(detector.parts), run
         heads = len(self._heads)
         self._mix = tuple(getattr(detector, "mix", (1.0 / heads,) * heads))
-        self._rarity = tuple(getattr(detector, "rarity", (0.0,) * heads))
-        self._fades = tuple(getattr(detector, "fades", (FADE,) * heads))
+        self._channels = tuple(map(tuple, channels_of(detector).tolist()))
+        self._caution = tuple(caution_of(detector).tolist())
+        self._fades = tuple(getattr(detector, "fades", (FADE,) * len(self._channels)))
         self._hold = int(getattr(detector, "hold", HOLD))
-        self._prior = Prior.shipped(getattr(detector, "prior", name), heads)
+        self._prior = Prior.shipped(getattr(detector, "prior", name), len(self._channels))
         # compiles, before time is taken
         instants, value = np.arange(64) * 60_000, np.arange(64.0)[:, None] % 7
         self.whole(Labelled("", "", instants, value, ("value",), np.zeros(64, np.bool_), 0))
 
     def whole(self, file: Labelled) -> Severity:
         """With all its heads, weighted as the detector says."""
-        said = _Said(self._heads, self._parts, self._mix, self._rarity, self._fades, self._hold)
+        said = _Said(self._heads, self._parts, self._mix, self._channels, self._caution, self._fades, self._hold)
         return self._severity(file, said, range(len(self._heads)), self._prior)
 
     def alone(self, head: str) -> Callable[[Labelled], Severity]:
@@ -216,10 +217,8 @@ class _Entry:
         if head not in self._heads:
             raise InvalidInput(f"cannot find the head {head!r} of {self._name}", hint=f"there are: {', '.join(self._heads)}")
         at = self._heads.index(head)
-        said = _Said((head,), self._parts, (1.0,), (0.0,), (self._fades[at],), HOLD)
-        curve = Prior.plain(1).log_rate
-        curve[:, 0] = self._prior.log_rate[:, at]
-        return lambda file: self._severity(file, said, [at], Prior(curve))
+        said = _Said((head,), self._parts, (1.0,), ((1.0,),), (1.0,), (FADE,), HOLD)
+        return lambda file: self._severity(file, said, [at], Prior.plain(1))
 
     def _severity(self, file: Labelled, said: _Said, heads: Sequence[int], prior: Prior) -> Severity:
         judged, raw, seconds = self._run(file)
@@ -252,7 +251,8 @@ class _Said:
     heads: tuple[str, ...]
     parts: tuple[str, ...]
     mix: tuple[float, ...]
-    rarity: tuple[float, ...]
+    channels: tuple[tuple[float, ...], ...]
+    caution: tuple[float, ...]
     fades: tuple[float, ...]
     hold: int
     warmup: int = 0
