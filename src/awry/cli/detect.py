@@ -241,7 +241,7 @@ def _row(table: Table, scored: Scored, episodes: Episodes, k: int, detector: str
 
 
 def _print(anomalies: list[dict[str, Any]], limit: int, interval_ms: int) -> None:
-    """A table: drawn for a terminal, tab-separated for a pipe."""
+    """A table: drawn for a terminal, without what the last column says in words; whole and tab-separated for a pipe."""
     shown = anomalies[: limit or None]
     head = ("series", "from", "to", "worst at", "score", "value", "expected", "spoke", "why")
     rows = [
@@ -266,10 +266,11 @@ def _print(anomalies: list[dict[str, Any]], limit: int, interval_ms: int) -> Non
         from rich.text import Text
 
         drawn = Drawn(box=box.SIMPLE_HEAD)
-        for name in head:
-            drawn.add_column(name, justify="right" if name in ("score", "value", "expected") else "left", overflow="fold")
+        chosen = [head.index(name) for name in ("series", "from", "to", "score", "spoke", "why")]
+        for at in chosen:
+            drawn.add_column(head[at], justify="right" if head[at] == "score" else "left", overflow="fold")
         for row in rows:
-            drawn.add_row(*(Text(cell) for cell in row))
+            drawn.add_row(*(Text(row[at]) for at in chosen))
         Console().print(drawn)
     if len(anomalies) > len(shown):
         print(f"and {len(anomalies) - len(shown):,} more (--limit 0 shows all)", file=sys.stderr)
