@@ -48,6 +48,7 @@ def _ours() -> set[str]:
         ("flat", 25.0, "has hardly moved from 25 for unusually long"),
         ("day", 93.0, "is 93, unusual for this time of day (expected 20\u201330)"),
         ("week", 93.0, "is 93, unusual for this time of the week (expected 20\u201330)"),
+        ("day", 25.0, "is 25, within the expected 20\u201330, but its recent values are unusual for this time of day"),
         ("heartbeat", 25.0, "is 25 and its usual activity did not come"),
         ("beyond", 93.0, "is 93, far above anything seen before (expected 20\u201330)"),
         ("beyond", 3.0, "is 3, far below anything seen before (expected 20\u201330)"),

@@ -49,6 +49,12 @@ _SIDED = {
     "late": ("and was already apart from its siblings",) * 2 + ("and was apart from its siblings one sample before",),
 }
 """The same above the band, below it, and where neither is known."""
+_WITHIN = {
+    "level": "its recent level was hardly ever seen before",
+    "day": "its recent values are unusual for this time of day",
+    "week": "its recent values are unusual for this time of the week",
+}
+"""Within the band the value is not odd, so what the component saw is in the means of the last ones."""
 _ALONE = {"absent": "stopped sending"}
 
 
@@ -91,8 +97,8 @@ def clause(
     if side == 0 and around:
         if what.startswith("and "):
             return f"is {v}, within the expected {around}, {what}"
-        if part == "level":  # the value is not odd, so one of the running means is
-            return f"is {v}, within the expected {around}, but its recent level was hardly ever seen before"
+        if part in _WITHIN:
+            return f"is {v}, within the expected {around}, but {_WITHIN[part]}"
         return f"is {v}, within the expected {around} but {what or 'unusual for it'}"
     if not what:
         return f"is {v}, expected {around}" if around else f"is {v}{hint}"
