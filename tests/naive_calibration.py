@@ -1,4 +1,4 @@
-"""The slow, obvious twin of calibration: onsets, episodes, their rates and the combination of heads, in plain Python lists."""
+"""The slow, obvious twin of calibration: onsets, episodes, their rates and the combination of channels, in plain Python lists."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def onsets(strengths: Sequence[float], hold: int = 10) -> tuple[list[float], lis
 
 
 class Episodes:
-    """One head of one series: the open episode, and how many closed ones reached each of 48 edges."""
+    """One channel of one series: the open episode, and how many closed ones reached each of 48 edges."""
 
     def __init__(self, fade: float = FADE) -> None:
         self.onsets = Onsets()
@@ -85,18 +85,21 @@ def calibrate(
     strengths: Sequence[Sequence[float]],
     log_prior: Callable[[int], Sequence[Sequence[float]]],
     *,
-    mix: Sequence[float],
-    rarity: Sequence[float],
+    channels: Sequence[Sequence[float]],
     fades: Sequence[float],
+    mix: Sequence[float],
     hold: int,
     marked: bool,
     weight: float,
     combined: float,
     halve_at: int = 40_000,
 ) -> list[tuple[float, float, float]]:
-    """raw, score and segment of each row of one series' strengths; log_prior: samples scored so far -> curves of each head and
-    of their combination. weight: the prior's, in episodes. combined: strength per natural logarithm of the least p."""
-    heads = [Episodes(fade) for fade in fades]
+    """raw, score and segment of each row of one series' strengths (heads).
+
+    log_prior: samples scored so far -> curves of each channel and of their combination. channels: weights of the heads in each.
+    weight: the prior's, in episodes. combined: strength per natural logarithm of the least p.
+    """
+    each = [Episodes(fade) for fade in fades]
     together = Episodes()
     told = Onsets(hold)
     seen = age = 0
@@ -106,22 +109,23 @@ def calibrate(
             rows.append((math.nan, math.nan, math.nan))
             continue
         curves = log_prior(age)
-        at_onsets, held, raw = [1.0], [1.0], 0.0
-        for head, v, curve, share, rare in zip(heads, row, curves, mix, rarity, strict=False):
-            p = head.p(v, seen, curve, weight)
-            raw += share * v - rare * math.log10(max(p, 1e-12))
-            held.append(head.p(max(head.fade * head.segment, v), seen, curve, weight))
-            if head.learn(v):
+        at_onsets, held = [1.0], [1.0]
+        for channel, weights, curve in zip(each, channels, curves, strict=False):
+            v = sum(w * x for w, x in zip(weights, row, strict=True))
+            p = channel.p(v, seen, curve, weight)
+            held.append(channel.p(max(channel.fade * channel.segment, v), seen, curve, weight))
+            if channel.learn(v):
                 at_onsets.append(p)
         v, v_held = (-combined * math.log(max(min(ps), 1e-12)) for ps in (at_onsets, held))
         score = score_of(together.p(v, seen, curves[-1], weight))
         segment = max(score, score_of(together.p(v_held, seen, curves[-1], weight)))
         together.learn(v)
+        raw = sum(w * x for w, x in zip(mix, row, strict=True))
         began = told.tells(raw)
         rows.append((raw if began or not marked else 0.0, score, segment))
         seen, age = seen + 1, age + 1
         if seen >= halve_at:
             seen //= 2
-            for head in (*heads, together):
-                head.reached = [c // 2 for c in head.reached]
+            for channel in (*each, together):
+                channel.reached = [c // 2 for c in channel.reached]
     return rows

@@ -1,4 +1,4 @@
-"""From strengths to scores: onsets, episodes, their rates and the combination of heads, against twins in plain lists."""
+"""From strengths to scores: onsets, episodes, their rates and the combination of channels, against twins in plain lists."""
 
 from __future__ import annotations
 
@@ -31,26 +31,42 @@ from tests import naive_calibration as naive
 EDGES = np.arange(BINS + 1) * WIDTH
 
 
-class Heads:
-    """A detector only by its options: heads, mix, rarity, fades and hold, for `Scorer.calibrate`."""
+EACH = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+SUMS = ((0.6, 1.5, 0.0), (0.0, 0.2, 1.0))
 
-    def __init__(self, rarity: tuple[float, ...] = (0.0, 0.0, 0.0), hold: int = HOLD) -> None:
+
+class Heads:
+    """A detector only by its options: heads, channels, fades, mix and hold, for `Scorer.calibrate`."""
+
+    def __init__(self, channels: tuple[tuple[float, ...], ...] = EACH, hold: int = HOLD) -> None:
         self.heads = ("one", "two", "three")
         self.parts = ("none",)
         self.warmup = 0
         self.mix = (1.0, 0.5, 0.0)
-        self.rarity = rarity
-        self.fades = (FADE, FADE, 0.8)
+        self.channels = channels
+        self.fades = (FADE, 0.8, FADE)[: len(channels)]
         self.hold = hold
 
     def grow(self, slots: int) -> None:
         """No state."""
 
 
-def prior(heads: int) -> tuple[Prior, NDArray[np.float64]]:
-    """Curves (heads + 1, 49) that differ by head, the same at every age and for every kind of series."""
-    curves = np.minimum(np.log(0.02) - (2.3 - 0.2 * np.arange(heads + 1))[:, None] * EDGES, -0.1 * (EDGES > 0.3))
-    return Prior(np.broadcast_to(curves, Prior.plain(heads).log_rate.shape).copy()), curves
+def prior(channels: int) -> tuple[Prior, NDArray[np.float64]]:
+    """Curves (channels + 1, 49) that differ by channel, the same at every age and for every kind of series."""
+    curves = np.minimum(np.log(0.02) - (2.3 - 0.2 * np.arange(channels + 1))[:, None] * EDGES, -0.1 * (EDGES > 0.3))
+    return Prior(np.broadcast_to(curves, Prior.plain(channels).log_rate.shape).copy()), curves
+
+
+def twin(
+    rows: NDArray[np.float32], detector: Heads, curves: Callable[[int], list[list[float]]], *, marked: bool = True
+) -> NDArray[np.float64]:
+    """raw, score and segment (n, 3) as the twin has them."""
+    return np.array(
+        naive.calibrate(
+            rows.tolist(), curves, channels=detector.channels, fades=detector.fades, mix=detector.mix,
+            hold=detector.hold, marked=marked, weight=PRIOR, combined=COMBINED,
+        )
+    )  # fmt: skip
 
 
 def strengths(seed: int, rows: int = 4000) -> NDArray[np.float32]:
@@ -165,53 +181,37 @@ def test_the_age_of_a_series(samples: int, age: int) -> None:
 
 
 @pytest.mark.parametrize("marked", [True, False])
-@pytest.mark.parametrize(("rarity", "hold"), [((0.0, 0.0, 0.0), HOLD), ((0.3, 0.0, 0.7), HOLD), ((0.0, 0.0, 0.0), 80)])
-def test_rows_are_calibrated_as_defined(rarity: tuple[float, ...], hold: int, marked: bool) -> None:
+@pytest.mark.parametrize(("channels", "hold"), [(EACH, HOLD), (SUMS, HOLD), (EACH[:1], 80)])
+def test_rows_are_calibrated_as_defined(channels: tuple[tuple[float, ...], ...], hold: int, marked: bool) -> None:
     """raw, score and segment of 4,000 rows of three heads are what plain lists give, for every option of a detector."""
     rows = strengths(2)
-    shipped, curves = prior(3)
-    detector = Heads(rarity, hold)
+    shipped, curves = prior(len(channels))
+    detector = Heads(channels, hold)
     got = calibrated(rows, Scorer(detector, prior=shipped, marked=marked))  # type: ignore[arg-type]
-    wanted = naive.calibrate(
-        rows.tolist(), lambda _: curves.tolist(), mix=detector.mix, rarity=rarity, fades=detector.fades,
-        hold=hold, marked=marked, weight=PRIOR, combined=COMBINED,
-    )  # fmt: skip
-    assert np.array(wanted) == pytest.approx(got, abs=2e-4, nan_ok=True)
+    assert twin(rows, detector, lambda _: curves.tolist(), marked=marked) == pytest.approx(got, abs=2e-4, nan_ok=True)
     assert 1 < np.nanmax(got[:, 0])
     assert 0.3 < np.nanmax(got[:, 1]) <= 1
     assert (got[:, 1] > 0).sum() < 0.5 * len(got)
 
 
 def test_curves_change_with_age() -> None:
-    """Each age is judged by its own curve, also in the twin."""
+    """Each age is judged by its own curve."""
     rows = strengths(3, 2000)
     shipped, curves = prior(3)
     for age in range(len(shipped.log_rate)):
         shipped.log_rate[age] = np.where(shipped.log_rate[age] < 0, shipped.log_rate[age] - 0.5 * age, 0.0)
     by_age = [np.where(curves < 0, curves - 0.5 * age, 0.0).tolist() for age in range(4)]
-    detector = Heads()
-    wanted = naive.calibrate(
-        rows.tolist(), lambda seen: by_age[age_of(seen)], mix=detector.mix, rarity=detector.rarity, fades=detector.fades,
-        hold=HOLD, marked=True, weight=PRIOR, combined=COMBINED,
-    )  # fmt: skip
-    got = calibrated(rows, Scorer(detector, prior=shipped))  # type: ignore[arg-type]
-    assert np.array(wanted) == pytest.approx(got, abs=2e-4, nan_ok=True)
+    got = calibrated(rows, Scorer(Heads(), prior=shipped))  # type: ignore[arg-type]
+    assert twin(rows, Heads(), lambda seen: by_age[age_of(seen)]) == pytest.approx(got, abs=2e-4, nan_ok=True)
 
 
 @pytest.mark.slow
 def test_old_times_fade_by_halves() -> None:
-    """After 40,000 samples counts and samples are halved, in the twin and in the kernel."""
-    rng = np.random.default_rng(5)
-    rows = rng.exponential(0.7, (41_000, 3)).astype(np.float32)
+    """After 40,000 samples counts and samples are halved."""
+    rows = np.random.default_rng(5).exponential(0.7, (41_000, 3)).astype(np.float32)
     shipped, curves = prior(3)
-    detector = Heads()
-    wanted = naive.calibrate(
-        rows.tolist(), lambda _: curves.tolist(), mix=detector.mix, rarity=detector.rarity, fades=detector.fades,
-        hold=HOLD, marked=True, weight=PRIOR, combined=COMBINED,
-    )  # fmt: skip
-    scorer = Scorer(detector, prior=shipped)  # type: ignore[arg-type]
-    got = calibrated(rows, scorer)
-    assert np.array(wanted)[40_000:] == pytest.approx(got[40_000:], abs=2e-4)
+    got = calibrated(rows, Scorer(Heads(), prior=shipped))  # type: ignore[arg-type]
+    assert twin(rows, Heads(), lambda _: curves.tolist())[40_000:] == pytest.approx(got[40_000:], abs=2e-4)
 
 
 def test_series_do_not_touch_each_other() -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from awry.core.batch import Batch, Scored
 from awry.core.rule import Rule
 from awry.detection.calibration import FLOOR_P, Prior
+from awry.detection.default import DefaultDetector
 from awry.detection.ewma import Ewma
 from awry.detection.scorer import Scorer
 from awry.detection.warm import compile_kernels
@@ -157,9 +158,13 @@ def test_growing_keeps_what_was_learned() -> None:
 
 
 def test_priors_fall_with_strength() -> None:
-    """Shipped and made-up priors are rates that never rise with the strength and end low, for each age, head and combination."""
-    for prior, heads in ((Prior.shipped("default", 5), 5), (Prior.shipped("ewma", 1), 1), (Prior.shipped("somebody's", 2), 2)):
-        assert (heads + 1, 49) == prior.log_rate.shape[-2:]
+    """Shipped and made-up priors are rates that never rise with the strength and end low, for each age, channel and combination."""
+    channels = len(DefaultDetector().channels)
+    default, ewma = Prior.shipped("default", channels), Prior.shipped("ewma", 1)
+    assert not np.array_equal(default.log_rate, Prior.plain(channels).log_rate)
+    assert not np.array_equal(ewma.log_rate, Prior.plain(1).log_rate)
+    for prior, count in ((default, channels), (ewma, 1), (Prior.shipped("somebody's", 2), 2)):
+        assert (count + 1, 49) == prior.log_rate.shape[-2:]
         assert 4 == len(prior.log_rate)
         assert (np.diff(prior.log_rate) <= 1e-9).all()
         assert (prior.log_rate <= 0).all()
