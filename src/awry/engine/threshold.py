@@ -7,7 +7,7 @@ import re
 
 from awry.core.errors import InvalidInput
 from awry.core.rule import Rule
-from awry.detection.calibration import FLOOR_P, GROWN
+from awry.detection.calibration import FLOOR_P, GROWN, YOUNG
 
 CLEAR_BELOW = 0.1
 """A rule without `clear` holds until the segment falls this far below its threshold."""
@@ -15,10 +15,10 @@ DEFAULT_BUDGET = "1 per 30d"
 """What a rule with neither threshold nor budget may cost."""
 SHORTEST_MS, LONGEST_MS = 1.0, 1000 * 365 * 86_400_000.0
 """Between these lies the time per false episode: odds are computed from it, and both 0 and infinity would break them."""
-EARLY = ((300, 3e-4), (GROWN, 1.5e-4))
-"""The odds at which a series with fewer samples than that opens: benchmarks/power.py shows what is reached there, and how often
-idle hosts open in vain."""
-EARLY_FACTOR = 13.0
+EARLY = ((YOUNG, 6e-4), (GROWN, 2e-4))
+"""The odds at which a series with fewer samples than that opens, by the ages of calibration's pooled curves: benchmarks/power.py
+shows what is reached there, and how often idle hosts open in vain."""
+EARLY_FACTOR = 26.0
 _UNITS = {
     "h": 3_600_000,
     "d": 86_400_000,
@@ -55,7 +55,7 @@ def rule_threshold(rule: Rule, interval_ms: float, seen: int = GROWN) -> tuple[f
 
     seen: samples of the series so far. A series younger than GROWN has no evidence for odds as long as a budget asks, however
     strange a sample is; it opens at those of EARLY, or EARLY_FACTOR times the budget's odds where those are longer. On a calm
-    series a spike of 50 deviations was measured to open from its 60th sample on, one of 10 from its 300th.
+    series a spike of 50 deviations was measured to open from its 60th sample on, one of 10 mostly from its 300th.
     """
     if rule.threshold is not None:
         return rule.threshold, f"score of {rule.threshold:g}, as the rule says"
