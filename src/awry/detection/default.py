@@ -48,6 +48,8 @@ class DefaultDetector:
     """Weights of the heads in each strength that is calibrated."""
     caution: tuple[float, ...] = (3.0, 1.0, 1.5, 2.0)
     """How much rarer than what records say a channel must be to be heard: they find most at the same rate of false alerts."""
+    lasting: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 0.3)
+    """Weight of each head in the strength whose decaying maximum ranks how abnormal whole stretches are."""
     hold: int = HOLD
     """Samples for which raw remembers an onset as it was."""
     without: tuple[str, ...] = ()
@@ -119,7 +121,7 @@ class DefaultDetector:
 
 def records() -> DefaultDetector:
     """The default detector with `raw` from its records: best for small faults and on NAB; an onset is remembered for longer."""
-    return DefaultDetector(mix=(0.1, 1.0, 0.0, 0.0, 0.0), hold=80)
+    return DefaultDetector(mix=(0.08, 1.0, 0.0, 0.0, 0.0), hold=80)
 
 
 def shape() -> DefaultDetector:

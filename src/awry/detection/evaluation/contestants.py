@@ -19,14 +19,14 @@ from awry.core.protocols import Detector, Judge
 from awry.detection.calibration import Prior
 from awry.detection.catalogue import detector_names, make_detector
 from awry.detection.evaluation.labelled import Labelled
-from awry.detection.onset import FADE, HOLD
+from awry.detection.onset import FADE, HOLD, onsets
 from awry.detection.router import Router
 from awry.detection.scorer import Scorer, caution_of, channels_of
 
 Column = NDArray[Any]
 TOGETHER = ("peers",)
 """Detectors that compare series at the same instant: their samples come row by row, not column by column."""
-WEIGHTS = ("mix", "channels", "caution", "hold", "fades", "prior")
+WEIGHTS = ("mix", "channels", "caution", "hold", "fades", "lasting", "prior")
 """Fields of a detector that change nothing of its strengths: presets that differ in these only share a pass."""
 SOFTNESS = 4.0
 """Strength that counts as much as e metrics of none. A sum of strengths is drowned by a hundred calm metrics, the maximum is owned
@@ -118,16 +118,23 @@ def by_judge(name: str, make: Callable[[], Judge]) -> Contestant:
     return Contestant(name, True, run, tuple(make().parts))
 
 
-def _together(file: Labelled, judged: Judged, hold: int, seconds: float) -> Severity:
-    """The file's severity: the soft maximum of its metrics' strengths, the sums of their scores and segments."""
+def _together(file: Labelled, judged: Judged, hold: int, seconds: float, lasting: Column | None = None) -> Severity:
+    """The file's severity: the soft maximum of its metrics' strengths, the sums of their scores and segments.
+
+    lasting: a strength of its own for the segment, sample by sample.
+    """
 
     def total(values: Column) -> Column:
         return np.bincount(judged.row, np.nan_to_num(values, nan=0.0), minlength=len(file.time))
 
     said, columns = judged.scored, file.value.shape[1]
     silent = columns - np.bincount(judged.row, minlength=len(file.time))
-    strength = soft_maximum(total(np.exp(np.nan_to_num(said.raw, nan=0.0) / SOFTNESS)) + silent, columns)
-    return Severity(strength, None, hold, total(said.score), total(said.segment), judged, seconds)
+
+    def whole(strength: Column) -> Column:
+        return soft_maximum(total(np.exp(np.nan_to_num(strength, nan=0.0) / SOFTNESS)) + silent, columns)
+
+    segment = None if lasting is None else onsets(whole(lasting))[1]
+    return Severity(whole(said.raw), segment, hold, total(said.score), total(said.segment), judged, seconds)
 
 
 def installed(names: Sequence[str] = ()) -> list[Contestant]:
@@ -202,6 +209,7 @@ class _Entry:
         self._caution = tuple(caution_of(detector).tolist())
         self._fades = tuple(getattr(detector, "fades", (FADE,) * len(self._channels)))
         self._hold = int(getattr(detector, "hold", HOLD))
+        self._lasting = tuple(getattr(detector, "lasting", ()))
         self._prior = Prior.shipped(getattr(detector, "prior", name), len(self._channels))
         # compiles, before time is taken
         instants, value = np.arange(64) * 60_000, np.arange(64.0)[:, None] % 7
@@ -229,7 +237,8 @@ class _Entry:
         seconds += time.thread_time() - began
         scored = Scored(mixed, score, segment, raw.expected, raw.low, raw.high, raw.part)
 
-        return _together(file, Judged(judged.batch, scored, judged.row), said.hold, seconds)
+        lasting = raw.strength @ np.array(self._lasting) if self._lasting and len(said.heads) == len(self._heads) else None
+        return _together(file, Judged(judged.batch, scored, judged.row), said.hold, seconds, lasting)
 
 
 def samples_of(file: Labelled, *, together: bool = False) -> tuple[Batch, NDArray[np.int64]]:
