@@ -62,6 +62,7 @@ def test_commit_can_be_repeated(target: str, opened: Opener, point: str, error: 
 @pytest.mark.parametrize("visit", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("point", UPKEEP)
 @pytest.mark.parametrize("crash", [True, False], ids=["crash", "error"])
+@pytest.mark.slow
 def test_upkeep_leaves_each_sample_once(tmp_path: Path, point: str, visit: int, crash: bool) -> None:
     """A crash, or an error, in the midst of upkeep loses and doubles nothing; the next upkeep finishes the work."""
     options = StoreOptions(seal_samples=1, seal_rows_each=0, slice_ms=0, journal_keep_ms=0, merge_rows=1000, retention_ms=24 * HOUR)
