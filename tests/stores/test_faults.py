@@ -59,7 +59,7 @@ def test_commit_can_be_repeated(target: str, opened: Opener, point: str, error: 
     assert [1, 2, 3, 4] == [tick.seq for tick in found.ticks]
 
 
-@pytest.mark.parametrize("visit", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("visit", [1, 2])
 @pytest.mark.parametrize("point", UPKEEP)
 @pytest.mark.parametrize("crash", [True, False], ids=["crash", "error"])
 @pytest.mark.slow
