@@ -75,7 +75,7 @@ def test_a_smaller_p_never_makes_a_larger(rule: Rule, p: list[float], at: int, f
 @example(p=[1.0, 0.0078125])
 def test_never_far_below_the_smallest_times_one_nth(rule: Rule, p: list[float]) -> None:
     """No rule makes more of n values than n equal ones: at least the smallest p, at most about n of it when that is small. For the
-    Cauchy rule small is less: a p of 0.99 and more weighs against one of 0.01, as its docstring says, and n - 1 of them the more."""
+    Cauchy rule small is less: a p of 0.99 and more weighs against one of 0.01, as its docstring says, and more of them the more."""
     got, n = one(p, rule), len(p)
     small = 0.005 / n if rule == "cauchy" else 0.01
     assert got >= min(p) * (1 - 1e-9) or rule == "cauchy"
