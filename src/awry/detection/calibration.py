@@ -189,9 +189,12 @@ class Prior:
 
     @staticmethod
     def plain(channels: int) -> Prior:
-        """Of nothing known: one episode in 50 samples, a tenth as many per unit of strength; the least p is taken at its word."""
+        """Of nothing known: strengths count as 2 ln(1 + z), z as heavy-tailed as Student's t with 3 degrees of freedom, at most
+        one episode in 50 samples; the least p is taken at its word."""
         edges = np.arange(BINS + 1) * WIDTH
+        t = np.expm1(edges / 2) / math.sqrt(3.0)
+        tail = 1.0 - 2.0 / math.pi * (np.arctan(t) + t / (1.0 + t * t))
         curve = np.empty((AGES, channels + 1, BINS + 1))
-        curve[:, :channels] = math.log(1 / 50) - math.log(10.0) * edges
+        curve[:, :channels] = np.log(np.clip(tail, 1e-12, 1 / 50))
         curve[:, channels] = np.minimum(-edges / COMBINED, math.log(1 / 50))
         return Prior(curve)
