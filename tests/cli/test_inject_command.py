@@ -55,6 +55,9 @@ def test_refusals_say_what_to_do(csv, tmp_path, capsys) -> None:
     assert "series of fewer than 500 samples" in capsys.readouterr().err
     assert 2 == main(["inject", str(csv), "--threshold", "0.3", "--budget", "1 per 7d"])
     assert 2 == main(["inject", str(csv), "--detector", "odd"])
+    capsys.readouterr()
+    assert 2 == main(["inject", str(csv), "--detector", "auto"])
+    assert "name one of them" in capsys.readouterr().err
     assert 2 == main(["inject", str(csv), "--html", str(tmp_path / "no" / "page.html")])
     (tmp_path / "sets" / "tiny").mkdir(parents=True)
     np.savez(tmp_path / "sets" / "tiny" / "one.npz", X=np.arange(200.0)[:, None], y=np.zeros(200))
@@ -101,3 +104,13 @@ def test_bench_calibration(tmp_path, capsys) -> None:
     assert calm["promises"]["0.0001"]["within_3"] is None
     assert 0 == main([*command, "--set", "calm"])
     assert "1 in 10,000" in capsys.readouterr().out
+
+
+def test_bench_calibration_names_the_families(capsys) -> None:
+    """A family that does not exist, or a set without its folder, is refused with the names that there are."""
+    for name in ("odd", "wsd"):
+        assert 2 == main(["bench", "calibration", "--quick", "--set", name])
+        said = capsys.readouterr().err
+        assert f"cannot find the family {name!r}" in said
+        assert "ar .99" in said
+        assert "folder" in said

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from awry.core.errors import InvalidInput
     from awry.detection.catalogue import make_judge
     from awry.detection.evaluation.labelled import read_sets
     from awry.detection.evaluation.promises import columns_of_set, family, measure
@@ -51,6 +52,9 @@ def run(args: argparse.Namespace) -> int:
     make_judge(args.detector)
     families = [name for name in FAMILIES if name in args.set or not args.set]
     wanted = [name for name in args.set if name not in FAMILIES]
+    if wanted and not args.data:
+        hint = f"there are: {', '.join(FAMILIES)}; for a labelled set, give the folder that holds it"
+        raise InvalidInput(f"cannot find the family {wanted[0]!r}", hint=hint)
     sets = list(read_sets(args.data, wanted)) if args.data and (wanted or not args.set) else []
     count, most = (5, 20) if args.quick else (20, 150)
     found = []

@@ -27,7 +27,10 @@ def make_detector(name: str = "default", **options: Any) -> Detector:
     """A fresh detector; `options` are its fields. Raises InvalidInput for an unknown name or option."""
     entry = _found().get(name)
     if entry is None:
-        raise InvalidInput(f"cannot find the detector {name!r}", hint=f"there are: {', '.join(detector_names())}")
+        hint = f"there are: {', '.join(detector_names())}"
+        if name == "auto":
+            raise InvalidInput("cannot use 'auto' here, which chooses among detectors: name one of them", hint=hint)
+        raise InvalidInput(f"cannot find the detector {name!r}", hint=hint)
     try:
         detector: Detector = entry.load()(**options)
     except TypeError as error:
