@@ -169,6 +169,13 @@ def test_keys_may_come_after_growing() -> None:
     assert "lean" == late.choice(0).detector
 
 
+def test_a_series_whose_key_never_comes_is_judged_by_default() -> None:
+    """Samples do not wait for a key: their series gets what series get that no table names."""
+    lost, batch = fresh(PLACED), mixed()
+    same(lost.step(batch), fresh().step(batch))
+    assert "default" == lost.choice(0).detector
+
+
 def test_memory_sends_later_series_to_the_lean_detector() -> None:
     """With memory for two full detectors, the third series on are lean, and say why."""
     router = fresh(memory_bytes=2 * FULL_BYTES)

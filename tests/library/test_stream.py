@@ -9,6 +9,7 @@ import pytest
 
 import awry
 from awry.core.errors import InvalidInput
+from awry.library.judges import make_judge
 from awry.library.stream import Stream
 
 N = 300
@@ -84,6 +85,14 @@ def test_what_is_no_dump_is_refused(data):
     """No pickle, no surprise."""
     with pytest.raises(InvalidInput, match="cannot load a stream"):
         Stream.load(data)
+
+
+def test_the_dump_of_another_layout_is_refused():
+    """Rows of another length, as another version or another judge saved them, are named in words and not taken over."""
+    stream = Stream(detector="lean")
+    stream.push("a", TIME, VALUE)
+    with pytest.raises(InvalidInput, match="cannot load a stream"):
+        Stream.load(stream.dump(), make_judge=lambda _: make_judge("default"))
 
 
 def test_a_dump_holds_no_objects():

@@ -108,6 +108,11 @@ class Scored:
             self.part[rows],
         )
 
+    def put(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice, part: Scored) -> None:
+        """Write the rows of another table over the chosen ones, in that order; what `take` took goes back."""
+        for name in ("raw", "score", "segment", "expected", "low", "high", "part"):
+            getattr(self, name)[rows] = getattr(part, name)
+
     @staticmethod
     def blank(n: int) -> Scored:
         """n rows of NaN: "not judged"."""

@@ -50,6 +50,13 @@ def format_key(name: str, labels: Mapping[str, str] | Labels) -> str:
     return key
 
 
+def without_label(key: str, label: str) -> str | None:
+    """The key of a series' siblings together: its own without a label; None when it does not have that. Raises InvalidSelector."""
+    name, labels = parse_key(key)
+    rest = tuple(pair for pair in labels if pair[0] != label)
+    return format_key(name, rest) if len(rest) < len(labels) else None
+
+
 def parse_key(text: str) -> tuple[str, Labels]:
     """Name and sorted labels of a key as people write it (any label order). Raises InvalidSelector."""
     text = text.strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, Self
@@ -131,7 +131,3 @@ def _runs(rows: NDArray[np.int32]) -> Iterator[tuple[int, int, slice]]:
     cuts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
     for begin, end in pairwise(cuts):
         yield int(rows[begin]), int(rows[begin]) + end - begin, slice(begin, end)
-
-
-Make = Callable[[str], Judge]
-"""A fresh judge by the name of its detector."""

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
 from awry.core.errors import InvalidInput
-from awry.core.series_key import format_key, parse_key
+from awry.core.series_key import without_label
 from awry.detection.state import grown, kernel
 
 LEVEL, AWAY, OWN, SEEN, OPEN, LAST_U, BEFORE_U, LAST_Q, MEAN_U, MEAN_GROUP, VARIANCE, COVARIANCE, PAIRS, EARLY = range(14)
@@ -209,9 +209,8 @@ def siblings(keys: Sequence[str], label: str) -> NDArray[np.int64]:
     numbers: dict[str, int] = {}
     found = np.full(len(keys), -1, np.int64)
     for at, text in enumerate(keys):
-        name, labels = parse_key(text)
-        if any(key == label for key, _ in labels):
-            rest = format_key(name, tuple(pair for pair in labels if pair[0] != label))
+        rest = without_label(text, label)
+        if rest is not None:
             found[at] = numbers.setdefault(rest, len(numbers))
     return found
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from awry.core.batch import Arrays, Batch, Scored, Slots
 from awry.core.placement import AUTO, Place, Placement
 from awry.core.protocols import Judge
-from awry.core.series_key import format_key, parse_key
+from awry.core.series_key import without_label
 from awry.detection.bench import Bench, Gate
 from awry.detection.calendar import Calendar
 from awry.detection.catalogue import make_judge
@@ -98,7 +98,7 @@ class Router:
         """For each row in order: score it with what was known, then learn it. NaN and warm-up give NaN."""
         if self._waiting:
             with self._gate.alone():
-                self._place(np.unique(batch.slot[self._at[BENCH][batch.slot] == 0]).tolist())
+                self._place(np.unique(batch.slot[self._at[BENCH][batch.slot] == 0]).tolist(), at_last=True)
         later = np.empty(len(batch), np.bool_)
         at = self._at
         reached, postponed = observe(at[SEEN], at[DUE], at[ZEROS], at[ODD], batch.slot, batch.value, later)
@@ -107,7 +107,7 @@ class Router:
         out, rows = Scored.blank(len(batch)), np.arange(len(batch))
         while True:
             now = rows[~later]
-            _fill(out, now, self._judge(batch.take(now)))
+            out.put(now, self._judge(batch.take(now)))
             with self._gate.alone():
                 self._look(np.unique(batch.slot[now]))
             rows = rows[later]
@@ -219,7 +219,7 @@ class Router:
             out = Scored.blank(len(batch))
             for number in numbers:
                 rows = np.flatnonzero(which == number)
-                _fill(out, rows, self._benches[number - 1].step(at[ROW][slot[rows]], batch.take(rows)))
+                out.put(rows, self._benches[number - 1].step(at[ROW][slot[rows]], batch.take(rows)))
             return out
 
     def _look(self, slots: NDArray[np.int32]) -> None:
@@ -235,7 +235,8 @@ class Router:
             else:
                 already = self._benches[at[BENCH, s] - 1].name == self._intermittent
                 wanted = found.intermittent(already)
-                at[WHY, s], at[WHY_OF, s], at[WHY_ZEROS, s], at[WHY_ODD, s] = FOUND, found.samples, found.zeros, found.odd
+                # The reason last: `choice` may read meanwhile, and FOUND speaks of shares of WHY_OF samples.
+                at[WHY_OF, s], at[WHY_ZEROS, s], at[WHY_ODD, s], at[WHY, s] = found.samples, found.zeros, found.odd, FOUND
                 if wanted == already:
                     at[DUE, s] = next_look(int(at[SEEN, s]))
                 else:
@@ -250,8 +251,11 @@ class Router:
                     self._plain = False
             at[SINCE, s], at[ZEROS, s], at[ODD, s] = at[SEEN, s], 0, 0
 
-    def _place(self, slots: Sequence[int] | range) -> None:
-        """Give slots without a bench one, as far as their keys are known. Nobody steps meanwhile."""
+    def _place(self, slots: Sequence[int] | range, *, at_last: bool = False) -> None:
+        """Give slots without a bench one, as far as their keys are known; at_last: the default, where they still are not.
+
+        Nobody steps meanwhile.
+        """
         at = self._at
         groups: dict[tuple[str, int, int, int], list[int] | range] = {}
         if isinstance(slots, range) and not self._placement.tables and slots.stop <= self._full:
@@ -259,7 +263,7 @@ class Router:
             groups[self._main, self._zone(default), YOUNG if default.detector == AUTO else BY_DEFAULT, -1] = slots
         else:
             for s in slots:
-                if self._placement.tables and (self._keys is None or s >= len(self._keys)):
+                if not at_last and self._placement.tables and (self._keys is None or s >= len(self._keys)):
                     self._waiting = True
                     continue
                 place = self._place_of(s)
@@ -345,11 +349,10 @@ class Router:
         """Number of the group of siblings that a series belongs to; -1 for none."""
         if not place.siblings_by or self._keys is None or not self._keys[slot]:
             return -1
-        name, labels = parse_key(self._keys[slot])
-        rest = tuple(pair for pair in labels if pair[0] != place.siblings_by)
-        if len(rest) == len(labels):
+        rest = without_label(self._keys[slot], place.siblings_by)
+        if rest is None:
             return -1
-        group = self._groups.setdefault((place.siblings_by, format_key(name, rest)), len(self._groups))
+        group = self._groups.setdefault((place.siblings_by, rest), len(self._groups))
         if slot >= self._lane.shape[0]:
             self._lane = np.concatenate([self._lane, np.full(slot + slot // 2 + 1 - self._lane.shape[0], -1, np.int32)])
         self._lane[slot] = group
@@ -392,8 +395,3 @@ def _by_bench(at: NDArray[np.int32], benches: Sequence[Bench]) -> Iterable[tuple
             where = np.flatnonzero(at[column] == number)
             if where.size:
                 yield bench, role, where
-
-
-def _fill(out: Scored, rows: NDArray[np.intp], part: Scored) -> None:
-    for name in ("raw", "score", "segment", "expected", "low", "high", "part"):
-        getattr(out, name)[rows] = getattr(part, name)

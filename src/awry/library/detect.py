@@ -52,7 +52,7 @@ def detect(
     series, value : str, optional
         Names of the series column and of the value column of the long form, where recognition errs.
     detector : str or callable, optional
-        Name of a detector: "default", "records" (``raw`` from the record head alone, best for small faults), "lean", or any
+        Name of a detector: "default", "records" (``raw`` almost all from the record head, best for small faults), "lean", or any
         other of the reference; "peers" compares the series with each other, time by time; "auto" lets each series have the one
         that its samples ask for, as a server does; or a function that makes a judge (`awry.core.protocols.Judge`).
     time_zone : str, optional

@@ -8,7 +8,6 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Lock
 
 import numpy as np
-from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Scored
 from awry.core.errors import InvalidInput
@@ -92,7 +91,7 @@ def score_table(
             stop = min(start + CHUNK_ROWS, int(starts[group + 1]))
             rows = slice(start, stop)
             part = Batch(batch.slot[rows] - np.int32(group * size), batch.time[rows], batch.value[rows])
-            _place(out, judge.step(part), rows)
+            out.put(rows, judge.step(part))
             with lock:
                 done += stop - start
                 if progress is not None:
@@ -132,17 +131,7 @@ def score_siblings(batch: Batch, keys: Sequence[str], siblings_by: str = "", *, 
     out, order = Scored.blank(n), np.argsort(batch.time, kind="stable")
     for start in range(0, n, CHUNK_ROWS):
         rows = order[start : start + CHUNK_ROWS]
-        _place(out, judge.step(batch.take(rows)), rows)
+        out.put(rows, judge.step(batch.take(rows)))
         if progress is not None:
             progress(min(start + CHUNK_ROWS, n), n)
     return out
-
-
-def _place(out: Scored, part: Scored, rows: slice | NDArray[np.intp]) -> None:
-    out.raw[rows] = part.raw
-    out.score[rows] = part.score
-    out.segment[rows] = part.segment
-    out.expected[rows] = part.expected
-    out.low[rows] = part.low
-    out.high[rows] = part.high
-    out.part[rows] = part.part

@@ -32,7 +32,7 @@ class Stream:
     Parameters
     ----------
     detector : str, optional
-        "default" or "records".
+        Name of a detector, as for `awry.detect`.
     time_zone, holidays : str, optional
         Where the series live, as for `awry.detect`: "Europe/Berlin", "DE".
     make_judge : callable, optional
@@ -138,10 +138,10 @@ class Stream:
             stream._slot = {key: slot for slot, key in enumerate(about["series"])}
             stream.refused = dict(about["refused"])
             stream._newest = arrays["newest"].copy()
+            if stream._slot:
+                stream._judge.load({name[6:]: array for name, array in arrays.items() if name.startswith("judge/")}, 0)
         except (ValueError, KeyError, EOFError, OSError, TypeError, zipfile.BadZipFile) as error:
             raise InvalidInput(f"cannot load a stream: {error}", hint="give the bytes that Stream.dump returned") from error
-        if stream._slot:
-            stream._judge.load({name[6:]: array for name, array in arrays.items() if name.startswith("judge/")}, 0)
         return stream
 
     def _grow(self, series: int) -> None:
@@ -200,6 +200,5 @@ def _admit(
 
 def _spread(part: Scored, fit: NDArray[np.bool_]) -> Scored:
     out = Scored.blank(len(fit))
-    for name in ("raw", "score", "segment", "expected", "low", "high", "part"):
-        getattr(out, name)[fit] = getattr(part, name)
+    out.put(fit, part)
     return out
