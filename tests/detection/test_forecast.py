@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch
 from awry.core.errors import Conflict, InvalidInput
+from awry.core.placement import Placement, Placing
 from awry.detection.calendar import Calendar
 from awry.detection.catalogue import make_judge
 from awry.detection.default import DefaultDetector
@@ -90,6 +91,22 @@ def test_the_day_is_read_in_the_series_time_zone() -> None:
     found = view.forecast(np.array([half_past_eight, half_past_eight + HOUR], np.int64))
     assert found.expected[0] < 40
     assert found.expected[1] > 70
+
+
+def test_a_restart_keeps_the_time_zone() -> None:
+    """Loaded and not stepped yet, a series is forecast by the clock of its own place, not by the calendar's first entry."""
+    placement = Placement((Placing.of("here", "cpu", time_zone="Europe/Berlin"),))
+    time = START + np.arange(4 * DAY) * MINUTE
+    values = np.where(time // HOUR % 24 == 9, 100.0, 10.0) + np.random.default_rng(9).normal(size=len(time))
+    routers = [Router(placement), Router(placement)]
+    for router in routers:
+        router.use_keys(["cpu"])
+        router.grow(1)
+    routers[0].step(Batch.of(np.zeros(len(time), np.int32), time, values))
+    routers[1].load(routers[0].dump())
+    before, restarted = (outlook(router, 0, int(time[-1]), MINUTE).forecast(time[-1:] + 9 * HOUR + HOUR // 2) for router in routers)
+    assert 70 < before.expected[0]
+    assert before.expected.tolist() == restarted.expected.tolist()
 
 
 def test_noise_stays() -> None:

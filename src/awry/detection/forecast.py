@@ -171,11 +171,11 @@ def outlook(judge: Any, slot: int, last: int, interval: float) -> Outlook:
         )
     if not interval > 0:
         raise Conflict("cannot forecast yet: the interval between samples is not known", hint="ask again when it has more samples")
-    calendar = detector.calendar
-    zone = int(detector._zone[slot]) if calendar is not None else 1
+    # Asked and not read from the state, which knows a zone only from the first sample after a restart on.
+    zone = 1 + (0 if detector.zone_of is None else detector.zone_of(slot))
     profile = state["f"][0, at : at + buckets].copy()
     visits = state["b"][0, visits_at : visits_at + buckets].copy()
-    return Outlook({k: state[k] for k in "fd"}, profile, visits, last, interval, calendar, max(zone, 1))
+    return Outlook({k: state[k] for k in "fd"}, profile, visits, last, interval, detector.calendar, zone)
 
 
 def interpolated(step: NDArray[np.float64], one: float, near: float, far: float, cap: float, most: float) -> NDArray[np.float64]:
