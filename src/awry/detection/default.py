@@ -1,4 +1,4 @@
-"""The default detector: one state per series, four heads, a few microseconds a sample.
+"""The default detector: one state per series, five heads, a few microseconds a sample.
 
 Heads, in natural or binary logarithms so that steps compare: `shape` is severity, the product of nearest-window distance,
 residual and PCA residual, times a root of the records, with the residual alone in the first 255 samples; `records` is how far 44

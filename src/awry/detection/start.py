@@ -1,4 +1,4 @@
-"""Strength of a sample of a series too young for anything else: a plain z, faded out by its 256th sample."""
+"""What speaks for a series too young for anything else, faded out by its 256th sample: its weight, and lean's plain z."""
 
 from __future__ import annotations
 
