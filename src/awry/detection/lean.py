@@ -58,6 +58,7 @@ from awry.detection.state import (
     grown,
     kernel,
 )
+from awry.detection.streams import mean_of
 from awry.detection.unit import enter
 
 WARMUP = 32
@@ -75,16 +76,10 @@ ERROR_SCALE = PCA_SCALE
 
 
 @kernel
-def moved(f: NDArray[np.float32], at: int, n: int, k: int, x: float) -> None:
-    """Move an exponentially weighted mean over k samples towards x; a plain mean while n < k."""
-    f[at] += max(1.0 / (n + 1), 1.0 / k) * (x - f[at])
-
-
-@kernel
 def usual_of(f: NDArray[np.float32], at: int, n: int, k: int, size: float) -> None:
-    """The same of a size whose outliers are cut at six times the mean, once 32 are known."""
+    """Move the mean of a size, whose outliers are cut at six times the mean once 32 are known."""
     usual = f[at]
-    moved(f, at, n, k, min(size, 6.0 * usual) if n >= 32 and usual > 0.0 else size)
+    mean_of(f, at, n, k, min(size, 6.0 * usual) if n >= 32 and usual > 0.0 else size)
 
 
 @kernel
@@ -93,9 +88,9 @@ def fill_streams(f: NDArray[np.float32], c: NDArray[np.int32], z: NDArray[np.flo
     n = c[N]
     c[RING_END] = (c[RING_END] + 1) % PAST_SIZE
     f[PAST + c[RING_END]] = x
-    moved(f, E12, n, 12, x)
-    moved(f, E96, n, 96, x)
-    moved(f, A12, n, 12, abs(change))
+    mean_of(f, E12, n, 12, x)
+    mean_of(f, E96, n, 96, x)
+    mean_of(f, A12, n, 12, abs(change))
     low, high = x, x
     for back in range(1, min(n + 1, PAST_SIZE)):
         v = float(f[PAST + (c[RING_END] - back) % PAST_SIZE])
@@ -148,7 +143,7 @@ def judge(
         usual = f[DAY_SCALE]
         if c[DAY_N] >= FIRST_ERRORS and usual > 0.0:
             ratio = min(abs(r) / usual, 1000.0)
-        moved(f, DAY12, c[DAY_N], 12, r)
+        mean_of(f, DAY12, c[DAY_N], 12, r)
         z[ALWAYS], z[ALWAYS + 1] = f[DAY12], -f[DAY12]
         rec += lean_records(f, b, c, z, 1, ALWAYS, STREAMS)
         usual_of(f, DAY_SCALE, c[DAY_N], 1000, abs(r))

@@ -1,7 +1,7 @@
 """The record memory of the lean detector: twelve one-sided statistics, each against its three remembered extremes.
 
 As records.py, in a tenth of the bytes: three ranks instead of five, ages in one byte, and the spread of the remembered extremes in
-place of their median. The layout of the lean state row stands here too; f[0:40], c and d are those of state.py.
+place of their median. The layout of the lean state row stands here too; f[0:SCALARS], c and d are those of state.py.
 """
 
 from __future__ import annotations

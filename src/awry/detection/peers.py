@@ -239,19 +239,23 @@ class Peers:
     _state: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, ROW)), init=False, repr=False)
     _clock: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 3), np.int64), init=False, repr=False)
     _numbers: list[int] = field(default_factory=list, init=False, repr=False)
+    _index: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]] | None = field(default=None, init=False, repr=False)
+    """first, members and group of `step_rows`; made at the next step when slots were added, for they come one by one."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most:
             raise InvalidInput(f"cannot compare peers: least is {self.least}, most {self.most}", hint="give 1 <= least <= most")
-        self._index()
 
-    def _index(self) -> None:
-        """Where each group's members stand, in rising order of slot."""
-        numbers = np.array(self._numbers, np.int64)
-        _, self._group = np.unique(numbers, return_inverse=True) if len(numbers) else (numbers, numbers)
-        self._members = np.argsort(self._group, kind="stable").astype(np.int32)
-        self._first = np.searchsorted(self._group[self._members], np.arange(len(numbers) + 1)).astype(np.int64)
-        self._group = np.where(numbers < 0, -1, self._group).astype(np.int64)
+    def _indexed(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+        """Where each group's members stand, in rising order of slot. Threads that find none make the same one."""
+        index = self._index
+        if index is None:
+            numbers = np.array(self._numbers, np.int64)
+            _, group = np.unique(numbers, return_inverse=True) if len(numbers) else (numbers, numbers)
+            members = np.argsort(group, kind="stable").astype(np.int32)
+            first = np.searchsorted(group[members], np.arange(len(numbers) + 1)).astype(np.int64)
+            index = self._index = first, members, np.where(numbers < 0, -1, group).astype(np.int64)
+        return index
 
     def grow(self, slots: int) -> None:
         """Have state for at least this many slots; asks for the group of new ones."""
@@ -260,7 +264,7 @@ class Peers:
             return
         self._numbers += [0 if self.group_of is None else self.group_of(slot) for slot in range(have, slots)]
         self._state, self._clock = grown(self._state, slots), grown(self._clock, slots)
-        self._index()
+        self._index = None
 
     def step(self, batch: Batch) -> Raw:
         """Strength 2 ln(1 + |r| / w), and what the siblings make one expect."""
@@ -268,8 +272,8 @@ class Peers:
         expected, low, high = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
         raw = Raw(np.empty((n, 1), np.float32), expected, low, high, np.empty(n, np.uint8))
         step_rows(
-            self._state, self._clock, self._first, self._members, self._group, batch.slot, batch.time, batch.value, self.memory,
-            self.within_ms, self.least, self.most, self.warmup, raw.strength, raw.expected, raw.low, raw.high, raw.part,
+            self._state, self._clock, *self._indexed(), batch.slot, batch.time, batch.value, self.memory, self.within_ms,
+            self.least, self.most, self.warmup, raw.strength, raw.expected, raw.low, raw.high, raw.part,
         )  # fmt: skip
         return raw
 
