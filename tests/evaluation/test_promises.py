@@ -1,4 +1,4 @@
-"""Promised against realised: episodes and openings counted as slow twins do, and figures that an exact score must give."""
+"""Promised against realised: episodes counted as slow twins do, and figures that an exact score must give."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from awry.core.errors import InvalidInput
 from awry.detection.evaluation.promises import (
     AFTER,
     APART,
-    CLEAR_BELOW,
     PROMISES,
     chance_within,
     count_episodes,
     counts_of,
     family,
     measure,
-    openings,
     poisson_interval,
     promise_of,
 )
@@ -26,34 +24,11 @@ from awry.detection.evaluation.synthetic import FAMILIES, synthetic
 from awry.library.judges import make_judge
 
 
-def openings_twin(score: np.ndarray, segment: np.ndarray, limit: float) -> list[int]:
-    """Rows at which a rule opens, one at a time."""
-    rows, on = [], False
-    for i, (s, held) in enumerate(zip(score.tolist(), segment.tolist(), strict=True)):
-        if math.isnan(s):
-            continue
-        on = on and held >= limit - CLEAR_BELOW
-        if not on and s >= limit:
-            on = True
-            rows.append(i)
-    return rows
-
-
 def episodes_twin(score: np.ndarray, limit: float) -> list[int]:
     """Rows whose score reaches the limit while none of the APART scored rows before did."""
     scored = [(i, s) for i, s in enumerate(score.tolist()) if not math.isnan(s)]
     high = [s >= limit for _, s in scored]
     return [i for k, (i, _) in enumerate(scored) if high[k] and not any(high[max(k - APART, 0) : k])]
-
-
-def test_openings_are_a_rules() -> None:
-    """As many as the twin finds, and where; a row without a score is nothing."""
-    rng = np.random.default_rng(2)
-    score = (rng.random(3000) * 0.6).astype(np.float32)
-    segment = np.maximum(score, rng.random(3000) * 0.5).astype(np.float32)
-    score[:40] = segment[:40] = score[900:950] = np.nan
-    for limit in (0.3, 0.5, 0.599):
-        assert openings_twin(score, segment, limit) == np.flatnonzero(openings(score, segment, limit)).tolist()
 
 
 def test_episodes_are_scores_close_together() -> None:

@@ -29,7 +29,6 @@ AFTER = 100
 """Rows left out after a labelled one."""
 APART = 100
 """Scored rows without an alert after which the next one is another episode."""
-CLEAR_BELOW = 0.1
 ROUNDED = 5e-5
 """Scores are multiples of 0.0001."""
 FACTOR = 3.0
@@ -38,21 +37,6 @@ EXPECTED = 3.0
 
 Series = tuple[Times, Values, NDArray[np.bool_]]
 """Times, values and labels of one series."""
-
-
-@kernel
-def openings(score: Floats, segment: Floats, limit: float) -> NDArray[np.bool_]:
-    """Rows at which a rule with this threshold opens; it holds while segment >= limit - .1. A row without a score is none."""
-    opened = np.zeros(score.shape[0], np.bool_)
-    on = False
-    for i in range(score.shape[0]):
-        if math.isnan(score[i]):
-            continue
-        if on and segment[i] < limit - CLEAR_BELOW:
-            on = False
-        if not on and score[i] >= limit:
-            on = opened[i] = True
-    return opened
 
 
 @kernel
@@ -139,15 +123,15 @@ def counts_of(judge: Judge, series: Series) -> NDArray[np.int64]:
 def promise_of(name: str, counts: Sequence[NDArray[np.int64]]) -> Promise:
     """Promised against realised, of all series of a family."""
     table = np.stack(counts)
-    openings, rows = table[:, :-1], table[:, -1]
+    begun, rows = table[:, :-1], table[:, -1]
     kept = []
     for k, p in enumerate(PROMISES):
-        promised, seen = float(rows[:, 1].sum() * p), int(openings[:, k, 1].sum())
+        promised, seen = float(rows[:, 1].sum() * p), int(begun[:, k, 1].sum())
         low, high = poisson_interval(seen)
         early = float(rows[:, 0].sum() * p)
         own = rows[:, 1] * p
         told = own >= EXPECTED
-        ratios = openings[told, k, 1] / own[told]
+        ratios = begun[told, k, 1] / own[told]
         within = (ratios >= 1 / FACTOR) & (ratios <= FACTOR)
         kept.append(
             Kept(
@@ -157,7 +141,7 @@ def promise_of(name: str, counts: Sequence[NDArray[np.int64]]) -> Promise:
                 ratio=seen / promised if promised else math.nan,
                 low=low / promised if promised else math.nan,
                 high=high / promised if promised else math.nan,
-                first_500=float(openings[:, k, 0].sum()) / early if early >= 1 else math.nan,
+                first_500=float(begun[:, k, 0].sum()) / early if early >= 1 else math.nan,
                 series=int(told.sum()),
                 within=float(within.mean()) if told.any() else math.nan,
                 within_at_best=float(np.mean([chance_within(m) for m in own[told].tolist()])) if told.any() else math.nan,
