@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,3 +230,9 @@ def test_command_says_what_is_wrong(tmp_path, capsys):
     write_sets(tmp_path / "x", 1)
     assert 2 == main(["bench", "suite", str(tmp_path / "x"), "--detector", "ewmma"])
     assert "cannot find the detector 'ewmma'" in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`awry bench suite --html` looks for the page's folder before it reads a set."""
+    assert 2 == main(["bench", "suite", str(tmp_path / "no sets"), "--html", str(tmp_path / "none" / "page.html")])
+    assert "there is no folder" in capsys.readouterr().err

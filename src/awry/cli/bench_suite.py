@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from awry.cli.written import check_folder, save
+
 if TYPE_CHECKING:
     from awry.detection.evaluation.contestants import Contestant
     from awry.detection.evaluation.labelled import SetFile
@@ -51,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from awry.detection.evaluation.contestants import installed
     from awry.detection.evaluation.labelled import read_sets
 
+    check_folder(args.html)
     sets = read_sets(args.data, args.set)
     if args.quick:
         sets = {name: files[:: max(1, -(-len(files) // QUICK_FILES))] for name, files in sets.items()}
@@ -59,15 +62,14 @@ def run(args: argparse.Namespace) -> int:
     if args.html:
         from awry.cli.bench_page import render_page
 
-        args.html.write_text(render_page(report, figures, sets), encoding="utf-8")
+        page = render_page(report, figures, sets)
+        save(args.html, lambda: args.html.write_text(page, encoding="utf-8"))
     if args.json:
         print(json.dumps(figures, allow_nan=False))
     else:
         from awry.cli.bench_tables import print_tables
 
         print_tables(figures)
-    if args.html:
-        print(f"wrote {args.html}", file=sys.stderr)
     return 0
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from awry.cli.written import check_folder, save
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         from awry.cli.report import render_report
 
         page = render_report(_name(args), summary, table, scored, episodes, anomalies[:200])
-        _save(args.html, lambda: args.html.write_text(page, encoding="utf-8"))
+        save(args.html, lambda: args.html.write_text(page, encoding="utf-8"))
     if args.json:
         body = {"samples": len(table.batch), "series": len(table.keys), "refused": table.refused, "rule": why}
         print(json.dumps(body | {"anomalies": anomalies[: args.limit or None]}))
@@ -142,9 +144,7 @@ def _check(args: argparse.Namespace) -> None:
         raise InvalidInput(f"cannot use the limit {args.limit}", hint="give 0 for all")
     if args.out and args.out.suffix not in _WRITERS:
         raise InvalidInput(f"cannot write {args.out}: unknown kind of file", hint=f"end it in one of {', '.join(_WRITERS)}")
-    for path in (args.out, args.html):
-        if path and not path.absolute().parent.is_dir():
-            raise InvalidInput(f"cannot write {path}: there is no folder {path.parent}")
+    check_folder(args.out, args.html)
     local_judge(lambda: make_judge(args.detector), args.time_zone, args.holidays)()
 
 
@@ -303,14 +303,4 @@ def _write(path: Path, table: Table, scored: Scored, detector: str) -> None:
         frame = frame.with_columns(pl.col("time").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC"))
     frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
     options = {"datetime_format": "%Y-%m-%dT%H:%M:%S%.3fZ"} if path.suffix == ".csv" and not table.interval_ms else {}
-    _save(path, lambda: getattr(frame, _WRITERS[path.suffix])(path, **options))
-
-
-def _save(path: Path, write: Any) -> None:
-    from awry.core.errors import InvalidInput
-
-    try:
-        write()
-    except OSError as error:
-        raise InvalidInput(f"cannot write {path}: {error.strerror or error}") from error
-    print(f"wrote {path}", file=sys.stderr)
+    save(path, lambda: getattr(frame, _WRITERS[path.suffix])(path, **options))

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from awry.cli.written import check_folder, save
+
 if TYPE_CHECKING:
     from awry.core.rule import Rule
     from awry.detection.evaluation.inject import Cell, InjectReport, Stretch
@@ -63,8 +65,7 @@ def run(args: argparse.Namespace) -> int:
     rule = Rule(name="inject", threshold=args.threshold, budget=args.budget)
     check_rule(rule)
     make_judge(args.detector)
-    if args.html and not args.html.absolute().parent.is_dir():
-        raise InvalidInput(f"cannot write {args.html}: there is no folder {args.html.parent}")
+    check_folder(args.html)
     table = _read(args)
     series, left_out = _stretches(table)
     if not series:
@@ -91,11 +92,7 @@ def run(args: argparse.Namespace) -> int:
         from awry.cli.inject_page import render_faults
 
         page = render_faults(args.file, *_table(report, step_ms), summary, series)
-        try:
-            args.html.write_text(page, encoding="utf-8")
-        except OSError as error:
-            raise InvalidInput(f"cannot write {args.html}: {error.strerror or error}") from error
-        print(f"wrote {args.html}", file=sys.stderr)
+        save(args.html, lambda: args.html.write_text(page, encoding="utf-8"))
     if args.json:
         body = {
             "file": args.file,
