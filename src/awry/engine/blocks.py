@@ -2,6 +2,9 @@
 
 Series are independent, so a block saved after tick n needs only its own rows of the ticks after n. A restart loads the
 blocks and replays each journal row into the slots whose block is older than the row.
+
+Not independent are siblings, which the detector `peers` compares: a replayed row finds those of a newer block beyond its tick and
+is learned alone, so after a restart a group that spans blocks knows its last minutes a little less well.
 """
 
 from __future__ import annotations
