@@ -48,6 +48,13 @@ def test_incidents_come_from_the_values(spike: Path, capsys: Capture) -> None:
     assert "500" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("detector", "why"), [("nonsense", "cannot find the detector"), ("peers", "compares a series with its")])
+def test_a_detector_that_cannot_judge_here_is_refused(spike: Path, capsys: Capture, detector: str, why: str) -> None:
+    """As in the config file: one that nobody knows, and one that needs to know who is whose sibling."""
+    assert 2 == main(["replay", str(spike), "--detector", detector])
+    assert why in capsys.readouterr().err
+
+
 def test_a_stopped_series_is_noticed(tmp_path: Path, capsys: Capture) -> None:
     """One of two series ends early: it is reported while the other goes on."""
     lines = [f"b,{T0 + n * MINUTE},{n % 7}" for n in range(600)] + [f"a,{T0 + n * MINUTE},{n % 5}" for n in range(300)]

@@ -122,6 +122,10 @@ def _engine(recorded: Recorded, config: Path | None, detector: str | None, speed
         rules += settings.rules
         placement, memory = settings.placement, settings.detection.memory_bytes
     if detector is not None:
+        from awry.server.placing_shape import placing_problems
+
+        for _, problem in placing_problems({"detector": detector}):
+            raise problem
         placement = replace(placement, default=replace(placement.default, detector=detector))
     pipeline = Pipeline(Router(placement, memory_bytes=memory), recorded.keys, EngineSettings(shards=1))
     first = int(recorded.batch.time[0])
