@@ -66,6 +66,12 @@ def test_refusals_say_what_to_do(csv, tmp_path, capsys) -> None:
     assert "no series has 10,000 rows on end without a label" in capsys.readouterr().err
 
 
+def test_a_detector_that_compares_series_is_refused(csv, capsys) -> None:
+    """Faults are tried on copies of one series, side by side: they would be each other's siblings."""
+    assert 2 == main(["inject", str(csv), "--detector", "peers"])
+    assert "a fault has none" in capsys.readouterr().err
+
+
 def test_bench_inject_on_a_folder_of_sets(tmp_path, capsys) -> None:
     """Every detector asked for, with each output, the best head and a new series' first rows."""
     folder = tmp_path / "sets" / "calm"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Floats, Raw, Times, Values
+from awry.core.errors import InvalidInput
 from awry.detection.catalogue import make_judge
 from awry.detection.onset import HOLD, onset
 from awry.detection.state import grown, kernel
@@ -48,10 +49,18 @@ class _Recorder:
 
 
 class Watch:
-    """A fresh detector by name with its calibration; `outputs` are its heads, `raw` and `score`."""
+    """A fresh detector by name with its calibration; `outputs` are its heads, `raw` and `score`.
+
+    Raises InvalidInput for one that compares series: its slots here are copies of one series, which would be each other's siblings.
+    """
 
     def __init__(self, detector: str) -> None:
         self._judge = make_judge(detector)
+        if hasattr(self._judge.detector, "group_of"):
+            raise InvalidInput(
+                f"cannot try faults on the detector {detector!r}: it compares series with their siblings, and a fault has none",
+                hint="awry bench suite measures it on labelled sets",
+            )
         self._recorder = self._judge.detector = _Recorder(self._judge.detector)
         self.parts = self._judge.parts
         self.heads = tuple(self._recorder.heads)
