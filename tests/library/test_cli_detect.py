@@ -203,3 +203,10 @@ def test_a_place_is_taken(csv, capsys):
     """Zone and holidays are accepted together."""
     assert 0 == main(["detect", str(csv), "--time-zone", "Asia/Tokyo", "--holidays", "JP"])
     assert "1,200 samples" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("detector", "message"), [("static", "static has no limits here"), ("peers", "five series or more")])
+def test_detectors_that_lack_something_say_so(csv, capsys, detector, message):
+    """Who asks for limits without limits, or for siblings that are not there, is told why nothing was found."""
+    assert 0 == main(["detect", str(csv), "--detector", detector])
+    assert message in capsys.readouterr().err

@@ -31,6 +31,12 @@ wide (time and one column per series). Times are Unix seconds, milliseconds or I
 
 exit status: 0 done, with anomalies or without; 2 the input cannot be read or the output not written."""
 
+SILENT = {
+    "static": "static has no limits here and finds nothing: the reference of detectors says how to give it some, in Python",
+    "peers": "nothing was compared: peers needs five series or more that have samples at the same times",
+}
+"""What is said where a detector found no sample strange at all, for those that need something."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `awry detect`."""
@@ -94,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     _print(anomalies, args.limit, table.interval_ms)
     print(summary)
     if not anomalies:
-        _console_note(_strangest(table, scored))
+        _console_note(_strangest(table, scored) or SILENT.get(args.detector, ""))
     return 0
 
 
