@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.core.batch import Batch
 from awry.detection.calibration import (
     AGES,
     BINS,
@@ -28,7 +29,6 @@ from awry.detection.calibration import (
     LEAST_P,
     MEMORY,
     WIDTH,
-    YOUNG,
     Prior,
     age_of,
     episode_rate,
@@ -36,7 +36,7 @@ from awry.detection.calibration import (
 )
 from awry.detection.catalogue import detector_names, make_detector
 from awry.detection.onset import HOLD, RISE, onset
-from awry.detection.scorer import caution_of, channels_of
+from awry.detection.scorer import apart_of, channels_of
 from awry.detection.state import kernel
 from benchmarks.series_sets import FOLDERS, labelled, strengths, synthetic
 
@@ -81,7 +81,7 @@ def tally(strength: NDArray[np.float32], out: NDArray[np.bool_], bins: NDArray[n
 
 @kernel
 def combine(
-    strength: NDArray[np.float32], caution: NDArray[np.float64], priors: NDArray[np.float64], combined: NDArray[np.float32]
+    strength: NDArray[np.float32], apart: NDArray[np.bool_], priors: NDArray[np.float64], combined: NDArray[np.float32]
 ) -> None:
     """The strength of the heads' combination at each row, as calibration makes it of strength (rows, heads)."""
     heads = strength.shape[1]
@@ -95,9 +95,8 @@ def combine(
         smallest = 1.0
         for h in range(heads):
             v = strength[i, h]
-            if v > state[MEMORY, h] + RISE or samples == 0:
-                careful = caution[h] if samples >= YOUNG else 1.0
-                smallest = min(smallest, careful * episode_rate(least[h], seen, v, priors[age_of(samples), h]))
+            if not apart[h] and (v > state[MEMORY, h] + RISE or samples == 0):
+                smallest = min(smallest, episode_rate(least[h], seen, v, priors[age_of(samples), h]))
             learn_strength(state, waited, least[h], h, v, samples == 0, 0.0, HOLD)
         combined[i] = -COMBINED * math.log(max(smallest, LEAST_P))
         seen, samples = seen + 1, samples + 1
@@ -139,7 +138,7 @@ def fit(sets: Sequence[Sequence[Series]], detector: str) -> Prior:
     """Curves of every channel, and of their combination under these curves, from several sets of equal weight."""
     weights = channels_of(make_detector(detector)).T.astype(np.float32)
     sets = [[(np.ascontiguousarray(strength @ weights), out) for strength, out in series] for series in sets]
-    channels, caution = weights.shape[1], caution_of(make_detector(detector))
+    channels, apart = weights.shape[1], apart_of(make_detector(detector))
     curve = Prior.plain(channels).log_rate
     for head in range(channels):
         curve[:, head] = curve_of([tally_of(series, head) for series in sets])
@@ -148,7 +147,7 @@ def fit(sets: Sequence[Sequence[Series]], detector: str) -> Prior:
         together.append([])
         for strength, out in series:
             combined = np.empty((len(out), 1), np.float32)
-            combine(strength, caution, curve, combined[:, 0])
+            combine(strength, apart, curve, combined[:, 0])
             together[-1].append((combined, out))
     curve[:, channels] = curve_of([tally_of(series, 0) for series in together])
     return Prior(np.round(curve, 3))
@@ -163,8 +162,57 @@ def left_out(series: Sequence[Series], *, start: bool = False) -> list[Series]:
     return out
 
 
+def siblings() -> dict[str, list[Series]]:
+    """The strengths of `peers` on groups of 12 synthetic siblings that share a daily course, by the kind of what is their own."""
+    rng, rows, count = np.random.default_rng(5), 6000, 12
+    time = np.repeat(np.arange(rows) * 60_000 + 1_700_000_000_000, count)
+    kinds = {
+        "normal": lambda: rng.normal(size=(rows, count)),
+        "student t3": lambda: rng.standard_t(3, (rows, count)),
+        "lognormal": lambda: rng.lognormal(0, 0.7, (rows, count)),
+        "counts": lambda: rng.poisson(5, (rows, count)).astype(np.float64),
+    }
+    sets: dict[str, list[Series]] = {}
+    for kind, own in kinds.items():
+        sets[kind] = []
+        for _ in range(4):
+            common = 10 * np.sin(2 * np.pi * np.arange(rows) / 1440)[:, None] + rng.normal(size=(rows, 1))
+            detector = make_detector("peers")
+            detector.grow(count)
+            raw = detector.step(Batch.of(np.tile(np.arange(count), rows), time, (50 + common + own()).ravel()))
+            strength = raw.strength.reshape(rows, count, -1)
+            sets[kind] += [(np.ascontiguousarray(strength[:, k]), np.zeros(rows, np.bool_)) for k in range(count)]
+    return sets
+
+
+def sparse() -> dict[str, list[Series]]:
+    """The strengths of `counts` on what a router gives it: synthetic counts that are mostly zero, by kind."""
+    rng, rows, count = np.random.default_rng(6), 20_000, 12
+    time = np.arange(rows) * 60_000 + 1_700_000_000_000
+    often = rng.uniform(0.01, 0.15, count)
+    kinds = {
+        "single events": lambda k: (rng.random(rows) < often[k]).astype(np.float64),
+        "counts": lambda k: rng.poisson(often[k], rows).astype(np.float64),
+        "clusters": lambda k: np.where(rng.random(rows) < often[k], rng.geometric(0.3, rows), 0).astype(np.float64),
+        "by day": lambda k: rng.poisson(often[k] * (1 + np.sin(2 * np.pi * np.arange(rows) / 1440))).astype(np.float64),
+    }
+    sets: dict[str, list[Series]] = {}
+    for kind, values in kinds.items():
+        sets[kind] = []
+        for k in range(count):
+            detector = make_detector("counts")
+            detector.grow(1)
+            raw = detector.step(Batch.of(np.zeros(rows), time, values(k)))
+            sets[kind].append((raw.strength, np.zeros(rows, np.bool_)))
+    return sets
+
+
 def read_sets(data: Path, detector: str) -> dict[str, list[Series]]:
     """The heads' strengths on each labelled set, and of idle hosts: 20 over days and 100 in their first hours."""
+    if detector == "peers":
+        return siblings()
+    if detector == "counts":
+        return {**sparse(), "idle host": strengths(synthetic("idle host", seed=77), detector)}
     sets = {name: left_out(strengths(labelled(data, name), detector)) for name in FOLDERS}
     sets["nab"] = left_out(strengths(labelled(data, "nab"), detector), start=True)
     sets["idle host"] = strengths(synthetic("idle host", seed=77), detector)

@@ -63,6 +63,16 @@ class Episodes:
         self.segment = max(self.fade * self.segment, v)
         return began
 
+    def goes_on(self, v: float) -> bool:
+        """Whether v continues the open episode."""
+        memory = self.onsets.memory
+        return bool(self.open) and memory is not None and memory >= max(self.open) - RISE and v > memory - RISE
+
+    def count(self, most: float) -> None:
+        """One episode of this largest strength."""
+        for k in range(48):
+            self.reached[k] += min(int(most / 0.2), 47) >= k
+
     def p(self, v: float, seen: int, log_prior: Sequence[float], weight: float) -> float:
         """(c + A) / (N + A / G0) for episodes at or above v, between edges in proportion; 1 where the prior says every one is."""
         if v <= 0:
@@ -87,6 +97,7 @@ def calibrate(
     *,
     channels: Sequence[Sequence[float]],
     fades: Sequence[float],
+    apart: Sequence[bool] = (),
     mix: Sequence[float],
     hold: int,
     marked: bool,
@@ -97,6 +108,7 @@ def calibrate(
     """raw, score and segment of each row of one series' strengths (heads).
 
     log_prior: samples scored so far -> curves of each channel and of their combination. channels: weights of the heads in each.
+    apart: channels that are not part of the combination: three quarters of a promise are its, they share the rest.
     weight: the prior's, in episodes. combined: strength per natural logarithm of the least p.
     """
     each = [Episodes(fade) for fade in fades]
@@ -109,16 +121,26 @@ def calibrate(
             rows.append((math.nan, math.nan, math.nan))
             continue
         curves = log_prior(age)
-        at_onsets, held = [1.0], [1.0]
-        for channel, weights, curve in zip(each, channels, curves, strict=False):
+        at_onsets, held, own, own_held = [1.0], [1.0], [1.0], [1.0]
+        turn, lasting = seen % 256 == 255, False
+        alone = apart or [False] * len(channels)
+        share, rest = (0.75, 0.25 / sum(alone)) if any(alone) else (1.0, 1.0)
+        for channel, weights, curve, is_apart in zip(each, channels, curves, alone, strict=False):
             v = sum(w * x for w, x in zip(weights, row, strict=True))
             p = channel.p(v, seen, curve, weight)
-            held.append(channel.p(max(channel.fade * channel.segment, v), seen, curve, weight))
+            p_held = channel.p(max(channel.fade * channel.segment, v), seen, curve, weight)
+            (own_held if is_apart else held).append(p_held / rest if is_apart else p_held)
+            most = max(channel.open) if turn and channel.goes_on(v) else 0.0
             if channel.learn(v):
-                at_onsets.append(p)
+                (own if is_apart else at_onsets).append(p / rest if is_apart else p)
+            if most > 0:
+                channel.count(most)
+                lasting = lasting or not is_apart
         v, v_held = (-combined * math.log(max(min(ps), 1e-12)) for ps in (at_onsets, held))
-        score = score_of(together.p(v, seen, curves[-1], weight))
-        segment = max(score, score_of(together.p(v_held, seen, curves[-1], weight)))
+        score = score_of(min(*own, together.p(v, seen, curves[-1], weight) / share))
+        segment = max(score, score_of(min(*own_held, together.p(v_held, seen, curves[-1], weight) / share)))
+        if lasting:
+            together.count(v_held)
         together.learn(v)
         raw = sum(w * x for w, x in zip(mix, row, strict=True))
         began = told.tells(raw)

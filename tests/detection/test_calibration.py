@@ -38,12 +38,15 @@ SUMS = ((0.6, 1.5, 0.0), (0.0, 0.2, 1.0))
 class Heads:
     """A detector only by its options: heads, channels, fades, mix and hold, for `Scorer.calibrate`."""
 
-    def __init__(self, channels: tuple[tuple[float, ...], ...] = EACH, hold: int = HOLD) -> None:
+    def __init__(
+        self, channels: tuple[tuple[float, ...], ...] = EACH, hold: int = HOLD, apart: tuple[bool, ...] | None = None
+    ) -> None:
         self.heads = ("one", "two", "three")
         self.parts = ("none",)
         self.warmup = 0
         self.mix = (1.0, 0.5, 0.0)
         self.channels = channels
+        self.apart = apart or (False,) * len(channels)
         self.fades = (FADE, 0.8, FADE)[: len(channels)]
         self.hold = hold
 
@@ -63,7 +66,8 @@ def twin(
     """raw, score and segment (n, 3) as the twin has them."""
     return np.array(
         naive.calibrate(
-            rows.tolist(), curves, channels=detector.channels, fades=detector.fades, mix=detector.mix,
+            rows.tolist(), curves, channels=detector.channels, fades=detector.fades, apart=detector.apart,
+            mix=detector.mix,
             hold=detector.hold, marked=marked, weight=PRIOR, combined=COMBINED,
         )
     )  # fmt: skip
@@ -181,17 +185,30 @@ def test_the_age_of_a_series(samples: int, age: int) -> None:
 
 
 @pytest.mark.parametrize("marked", [True, False])
-@pytest.mark.parametrize(("channels", "hold"), [(EACH, HOLD), (SUMS, HOLD), (EACH[:1], 80)])
-def test_rows_are_calibrated_as_defined(channels: tuple[tuple[float, ...], ...], hold: int, marked: bool) -> None:
+@pytest.mark.parametrize(
+    ("channels", "hold", "apart"),
+    [(EACH, HOLD, None), (SUMS, HOLD, None), (EACH[:1], 80, None), (EACH, HOLD, (False, True, True)), (SUMS, HOLD, (False, True))],
+)
+def test_rows_are_calibrated_as_defined(
+    channels: tuple[tuple[float, ...], ...], hold: int, apart: tuple[bool, ...] | None, marked: bool
+) -> None:
     """raw, score and segment of 4,000 rows of three heads are what plain lists give, for every option of a detector."""
     rows = strengths(2)
     shipped, curves = prior(len(channels))
-    detector = Heads(channels, hold)
+    detector = Heads(channels, hold, apart)
     got = calibrated(rows, Scorer(detector, prior=shipped, marked=marked))  # type: ignore[arg-type]
     assert twin(rows, detector, lambda _: curves.tolist(), marked=marked) == pytest.approx(got, abs=2e-4, nan_ok=True)
     assert 1 < np.nanmax(got[:, 0])
     assert 0.3 < np.nanmax(got[:, 1]) <= 1
     assert (got[:, 1] > 0).sum() < 0.5 * len(got)
+
+
+def test_what_goes_on_for_ever_is_not_rare() -> None:
+    """The segment of a series that stays at one strength for ever falls, for it is counted every 256 samples; one onset in all."""
+    rows = np.full((6000, 3), 3.0, np.float32)
+    got = calibrated(rows, Scorer(Heads(), prior=prior(3)[0]))  # type: ignore[arg-type]
+    assert 1 == (got[:, 0] > 0).sum()
+    assert got[5999, 2] < 0.27 < got[200, 2] + 0.1
 
 
 def test_curves_change_with_age() -> None:

@@ -2,7 +2,8 @@
 
 A channel is a weighted sum of a detector's heads, by default each head by itself: strengths are logarithms, and what several heads
 find a little strange together is stranger than what the strangest of them says. The strengths of a channel form *episodes*: one
-opens with an onset (onset.py), grows, and closes when the memory of its onset has faded RISE below its largest strength. Each
+opens with an onset (onset.py), grows, and closes when the memory of its onset has faded RISE below its largest strength; while
+it goes on it is counted every 256 samples. Each
 series counts its episodes by that largest strength, in 48 bins. The rate of episodes at or above v is then
 
     p(v) = (c(v) + A) / (N + A / G0(v)),
@@ -12,8 +13,10 @@ curve for each age of a series). At N = 40,000 both N and c are halved, so that 
 
 Channels depend on each other in ways that differ from series to series, so their combination is calibrated once more in the same
 way: -ln of the least p of the channels that have an onset is a strength with episodes and bins of its own, and what its p
-says becomes the score, min(1, -log10(p) / 10), at onsets, and 0 between them. The segment is the same map of each channel's
-decaying maximum. Both are rounded to multiples of 0.0001.
+says becomes the score, min(1, -log10(p) / 10), at onsets, and 0 between them. A channel may stay apart, when its kind of anomaly
+has nothing to do with the others': it is not part of the combination. Then the least of all p counts, each divided by the part
+of the promise that it may use up. The segment is the same map of each channel's decaying maximum. Both are rounded to multiples
+of 0.0001.
 """
 
 from __future__ import annotations
@@ -41,6 +44,10 @@ HALVE_AT = 40_000
 FRESH, YOUNG, GROWN = 64, 256, 1500
 """Scored samples from which the priors of young, growing and grown series apply."""
 AGES = 4
+LASTING = 256
+"""Samples after which an episode that goes on is counted once more: what a ramp or a counter always does is not rare."""
+SHARE = 0.75
+"""Part of a promise that the combination may use up when there are channels apart; these share the rest (weighted Bonferroni)."""
 LEAST_P = 1e-12
 MOST = 2_000_000_000
 
@@ -93,44 +100,53 @@ def close_episode(least: NDArray[np.uint16], most: float) -> None:
 
 
 @kernel
-def learn_strength(
-    state: NDArray[np.float32], waited: NDArray[np.int32], least: NDArray[np.uint16], head: int, v: float, first: bool, fade: float,
-    hold: int,
-) -> bool:  # fmt: skip
-    """Whether v is an onset of one head; learns it: opens, grows or closes the episode, decays the segment by `fade`.
+def goes_on(state: NDArray[np.float32], channel: int, v: float) -> bool:
+    """Whether v continues an open episode of a channel, neither faded nor fallen. state (3, channels)."""
+    most, m = state[EPISODE, channel], state[MEMORY, channel]
+    return bool(most > 0.0 and m >= most - RISE and v > m - RISE)
 
-    state (3, heads): memory, episode, segment. waited (heads,). least (48,): the head's counts.
+
+@kernel
+def learn_strength(
+    state: NDArray[np.float32], waited: NDArray[np.int32], least: NDArray[np.uint16], channel: int, v: float, first: bool,
+    fade: float, hold: int,
+) -> bool:  # fmt: skip
+    """Whether v is an onset of one channel; learns it: opens, grows or closes the episode, decays the segment by `fade`.
+
+    state (3, channels): memory, episode, segment. waited (channels,). least (48,): the channel's counts.
     """
-    began: bool = onset(state[MEMORY], waited, head, v, first, hold)
-    most = state[EPISODE, head]
+    began: bool = onset(state[MEMORY], waited, channel, v, first, hold)
+    most = state[EPISODE, channel]
     if began:
         most = max(most, v)
-        state[EPISODE, head] = most
-    if most > 0.0 and state[MEMORY, head] < most - RISE:
+        state[EPISODE, channel] = most
+    if most > 0.0 and state[MEMORY, channel] < most - RISE:
         if not first:
             close_episode(least, most)
-        state[EPISODE, head] = 0.0
-    state[SEGMENT, head] = max(fade * state[SEGMENT, head], v)
+        state[EPISODE, channel] = 0.0
+    state[SEGMENT, channel] = max(fade * state[SEGMENT, channel], v)
     return began
 
 
 @kernel
 def calibrate_rows(
     state: NDArray[np.float32], counts: NDArray[np.int32], least: NDArray[np.uint16], priors: NDArray[np.float64],
-    channels: NDArray[np.float64], caution: NDArray[np.float64], mix: NDArray[np.float64], fades: NDArray[np.float64],
+    channels: NDArray[np.float64], apart: NDArray[np.bool_], mix: NDArray[np.float64], fades: NDArray[np.float64],
     hold: int, marked: bool,
     slot: NDArray[np.int32], strength: NDArray[np.float32],
     raw: NDArray[np.float32], score: NDArray[np.float32], segment: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """Turn rows of strengths (n, heads) into raw, score and segment (n,), in order, learning each row after it was judged.
 
-    channels: (m, heads), weights of the heads in each. caution: (m,), 1 and more, what a channel's p is multiplied by before the
-    least one counts, from YOUNG samples on. state (slots, 3, m + 2), counts (slots, 4 + m), least (slots, m + 1, 48): behind the
-    channels come their combination and, in state and counts, `raw`. priors: (4, m + 1, 49), by age. mix: (heads,), weights of the
-    heads in raw, which where marked is there only at its onsets (remembered for `hold` samples), else everywhere.
+    channels: (m, heads), weights of the heads in each. apart: (m,), channels that are not part of the combination. state (slots,
+    3, m + 2), counts (slots, 4 + m), least (slots, m + 1, 48): behind the channels come their combination and, in state and
+    counts, `raw`. priors: (4, m + 1, 49), by age. mix: (heads,), weights of the heads in raw, which where marked is there only at
+    its onsets (remembered for `hold` samples), else everywhere.
     fades: (m,), what a channel's segment keeps of itself at each sample.
     """
     heads, m = strength.shape[1], channels.shape[0]
+    others = np.sum(apart)
+    share, rest = (SHARE, (1.0 - SHARE) / others) if others > 0 else (1.0, 1.0)
     for i in range(slot.shape[0]):
         if math.isnan(strength[i, 0]):
             raw[i] = score[i] = segment[i] = math.nan
@@ -142,22 +158,32 @@ def calibrate_rows(
         mixed = 0.0
         for h in range(heads):
             mixed += mix[h] * strength[i, h]
-        smallest, smallest_held = 1.0, 1.0
+        smallest, smallest_held, own, own_held = 1.0, 1.0, 1.0, 1.0
+        turn, lasting = seen % LASTING == LASTING - 1, False
         for k in range(m):
             total = 0.0
             for h in range(heads):
                 total += channels[k, h] * strength[i, h]
             v = np.float32(total)
             held = max(np.float32(fades[k]) * now[SEGMENT, k], v)
-            careful = caution[k] if count[AGE] >= YOUNG else 1.0
-            p_held = min(1.0, careful * episode_rate(bins[k], seen, held, prior[k]))
-            smallest_held = min(smallest_held, p_held)
+            p_held = episode_rate(bins[k], seen, held, prior[k])
+            p = 1.0
+            most = now[EPISODE, k] if turn and goes_on(now, k, v) else np.float32(0.0)
             if learn_strength(now, waited, bins[k], k, v, first, fades[k], HOLD):
-                smallest = min(smallest, p_held if held == v else careful * episode_rate(bins[k], seen, v, prior[k]))
+                p = p_held if held == v else episode_rate(bins[k], seen, v, prior[k])
+            if most > 0.0:
+                close_episode(bins[k], most)
+                lasting = lasting or not apart[k]
+            if apart[k]:
+                own, own_held = min(own, p / rest), min(own_held, p_held / rest)
+            else:
+                smallest, smallest_held = min(smallest, p), min(smallest_held, p_held)
         together = -COMBINED * math.log(max(smallest, LEAST_P))
         held = -COMBINED * math.log(max(smallest_held, LEAST_P))
-        score[i] = score_of(episode_rate(bins[m], seen, together, prior[m])) if together > 0.0 else 0.0
-        segment[i] = max(score_of(episode_rate(bins[m], seen, held, prior[m])), score[i])
+        score[i] = score_of(min(own, episode_rate(bins[m], seen, together, prior[m]) / share))
+        segment[i] = max(score_of(min(own_held, episode_rate(bins[m], seen, held, prior[m]) / share)), score[i])
+        if lasting:
+            close_episode(bins[m], held)
         learn_strength(now, waited, bins[m], m, together, first, FADE, HOLD)
         began = onset(now[MEMORY], waited, m + 1, mixed, first, hold)
         raw[i] = mixed if began or not marked else 0.0
@@ -189,12 +215,10 @@ class Prior:
 
     @staticmethod
     def plain(channels: int) -> Prior:
-        """Of nothing known: strengths count as 2 ln(1 + z), z as heavy-tailed as Student's t with 3 degrees of freedom, at most
-        one episode in 50 samples; the least p is taken at its word."""
+        """Of nothing known: strengths count as 2 ln(1 + z), z with an exponential tail, at most one episode in 50 samples; the
+        least p is taken at its word."""
         edges = np.arange(BINS + 1) * WIDTH
-        t = np.expm1(edges / 2) / math.sqrt(3.0)
-        tail = 1.0 - 2.0 / math.pi * (np.arctan(t) + t / (1.0 + t * t))
         curve = np.empty((AGES, channels + 1, BINS + 1))
-        curve[:, :channels] = np.log(np.clip(tail, 1e-12, 1 / 50))
+        curve[:, :channels] = np.minimum(-np.expm1(edges / 2), math.log(1 / 50))
         curve[:, channels] = np.minimum(-edges / COMBINED, math.log(1 / 50))
         return Prior(curve)

@@ -46,8 +46,9 @@ class DefaultDetector:
         (0.0, 0.0, 0.0, 1.0, 0.0),
     )
     """Weights of the heads in each strength that is calibrated."""
-    caution: tuple[float, ...] = (3.0, 1.0, 1.5, 2.0)
-    """How much rarer than what records say a channel must be to be heard: they find most at the same rate of false alerts."""
+    apart: tuple[bool, ...] = (False, False, True, False)
+    """Channels that answer for themselves: a burst that did not come is not one more oddity, and counted with the oddities it would
+    make them seem common."""
     lasting: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 0.3)
     """Weight of each head in the strength whose decaying maximum ranks how abnormal whole stretches are."""
     hold: int = HOLD

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Floats, Scored
+from awry.core.errors import InvalidInput
 from awry.core.protocols import Detector
 from awry.detection.calibration import BINS, WAITED, Prior, calibrate_rows
 from awry.detection.default import DefaultDetector
@@ -19,9 +20,9 @@ def channels_of(detector: Detector) -> NDArray[np.float64]:
     return np.array(own, np.float64) if own else np.eye(len(detector.heads))
 
 
-def caution_of(detector: Detector) -> NDArray[np.float64]:
-    """What each channel's p is multiplied by before the least of them counts, (channels,)."""
-    return np.array(getattr(detector, "caution", (1.0,) * len(channels_of(detector))), np.float64)
+def apart_of(detector: Detector) -> NDArray[np.bool_]:
+    """Which channels are not part of the combination, (channels,)."""
+    return np.array(getattr(detector, "apart", (False,) * len(channels_of(detector))), np.bool_)
 
 
 class Scorer:
@@ -46,9 +47,18 @@ class Scorer:
         self._mix = np.array(getattr(self.detector, "mix", (1.0 / heads,) * heads), np.float64)
         self._channels = channels_of(self.detector)
         channels = len(self._channels)
-        self._caution = caution_of(self.detector)
+        self._apart = apart_of(self.detector)
         self._fades = np.array(getattr(self.detector, "fades", (FADE,) * channels), np.float64)
         self._hold = int(getattr(self.detector, "hold", HOLD))
+        wanted = {
+            "mix": (self._mix, (heads,)),
+            "channels": (self._channels, (channels, heads)),
+            "fades": (self._fades, (channels,)),
+            "apart": (self._apart, (channels,)),
+        }
+        for option, (array, shape) in wanted.items():  # the kernel checks no bounds
+            if array.shape != shape:
+                raise InvalidInput(f"cannot calibrate {name!r}: {option} has the shape {array.shape}, not {shape}")
         self._priors = (prior or Prior.shipped(name, channels)).log_rate
         self._state = np.zeros((0, 3, channels + 2), np.float32)
         self._counts = np.zeros((0, WAITED + channels + 2), np.int32)
@@ -72,7 +82,7 @@ class Scorer:
         n = len(batch)
         raw, score, segment = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
         calibrate_rows(
-            self._state, self._counts, self._least, self._priors, self._channels, self._caution, self._mix, self._fades,
+            self._state, self._counts, self._least, self._priors, self._channels, self._apart, self._mix, self._fades,
             self._hold, self.marked, batch.slot, strength, raw, score, segment,
         )  # fmt: skip
         return raw, score, segment

@@ -55,7 +55,7 @@ def rule_threshold(rule: Rule, interval_ms: float, seen: int = GROWN) -> tuple[f
 
     seen: samples of the series so far. A series younger than GROWN has no evidence for odds as long as a budget asks, however
     strange a sample is; it opens at those of EARLY, or EARLY_FACTOR times the budget's odds where those are longer. On a calm
-    series a spike of 50 deviations was measured to open from its 60th sample on, one of 10 mostly from its 300th.
+    series a spike of 50 deviations was measured to open from its 80th sample on, one of 10 mostly from its 300th.
     """
     if rule.threshold is not None:
         return rule.threshold, f"score of {rule.threshold:g}, as the rule says"

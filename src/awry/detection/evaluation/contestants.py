@@ -21,12 +21,12 @@ from awry.detection.catalogue import detector_names, make_detector
 from awry.detection.evaluation.labelled import Labelled
 from awry.detection.onset import FADE, HOLD, onsets
 from awry.detection.router import Router
-from awry.detection.scorer import Scorer, caution_of, channels_of
+from awry.detection.scorer import Scorer, apart_of, channels_of
 
 Column = NDArray[Any]
 TOGETHER = ("peers",)
 """Detectors that compare series at the same instant: their samples come row by row, not column by column."""
-WEIGHTS = ("mix", "channels", "caution", "hold", "fades", "lasting", "prior")
+WEIGHTS = ("mix", "channels", "apart", "hold", "fades", "lasting", "prior")
 """Fields of a detector that change nothing of its strengths: presets that differ in these only share a pass."""
 SOFTNESS = 4.0
 """Strength that counts as much as e metrics of none. A sum of strengths is drowned by a hundred calm metrics, the maximum is owned
@@ -206,7 +206,7 @@ class _Entry:
         heads = len(self._heads)
         self._mix = tuple(getattr(detector, "mix", (1.0 / heads,) * heads))
         self._channels = tuple(map(tuple, channels_of(detector).tolist()))
-        self._caution = tuple(caution_of(detector).tolist())
+        self._apart = tuple(apart_of(detector).tolist())
         self._fades = tuple(getattr(detector, "fades", (FADE,) * len(self._channels)))
         self._hold = int(getattr(detector, "hold", HOLD))
         self._lasting = tuple(getattr(detector, "lasting", ()))
@@ -217,7 +217,7 @@ class _Entry:
 
     def whole(self, file: Labelled) -> Severity:
         """With all its heads, weighted as the detector says."""
-        said = _Said(self._heads, self._parts, self._mix, self._channels, self._caution, self._fades, self._hold)
+        said = _Said(self._heads, self._parts, self._mix, self._channels, self._apart, self._fades, self._hold)
         return self._severity(file, said, range(len(self._heads)), self._prior)
 
     def alone(self, head: str) -> Callable[[Labelled], Severity]:
@@ -225,7 +225,7 @@ class _Entry:
         if head not in self._heads:
             raise InvalidInput(f"cannot find the head {head!r} of {self._name}", hint=f"there are: {', '.join(self._heads)}")
         at = self._heads.index(head)
-        said = _Said((head,), self._parts, (1.0,), ((1.0,),), (1.0,), (FADE,), HOLD)
+        said = _Said((head,), self._parts, (1.0,), ((1.0,),), (False,), (FADE,), HOLD)
         return lambda file: self._severity(file, said, [at], Prior.plain(1))
 
     def _severity(self, file: Labelled, said: _Said, heads: Sequence[int], prior: Prior) -> Severity:
@@ -261,7 +261,7 @@ class _Said:
     parts: tuple[str, ...]
     mix: tuple[float, ...]
     channels: tuple[tuple[float, ...], ...]
-    caution: tuple[float, ...]
+    apart: tuple[bool, ...]
     fades: tuple[float, ...]
     hold: int
     warmup: int = 0
