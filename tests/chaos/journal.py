@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 
 from awry.core.batch import Scored
 from awry.core.tick import Tick
-from awry.detection.scorer import Scorer
+from awry.detection.router import Router
 from awry.engine.commands import decode_command
 from awry.engine.pipeline import TIMERS, Pipeline
 from awry.engine.settings import EngineSettings
@@ -42,7 +42,7 @@ def different(one: Scored, other: Scored) -> list[str]:
 def replayed(file: Path) -> tuple[Pipeline, int, list[str]]:
     """A fresh engine after every stored tick in order, how many samples it scored, and where its scores differ from the stored."""
     keys: list[str] = []
-    pipeline = Pipeline(Scorer(), keys, EngineSettings(shards=1))
+    pipeline = Pipeline(Router(), keys, EngineSettings(shards=1))
     samples, differences = 0, []
     for tick in stored_ticks(file):
         keys += [key for _, key in tick.series]

@@ -45,8 +45,8 @@ def samples(live: Live, key: str) -> dict[str, Any]:
 def test_who_leaves_its_siblings_is_named(tmp_path: Path) -> None:
     """Of the last minutes only that host has an incident, whose title says so; a clean restart in between changes no score."""
     with Live(tmp_path / "one", AppOptions(clock=ManualClock(NOW)), series=TABLES) as live:
-        # a rule that no young series reaches, so that what is told is this fault
-        assert live.client.put("/api/v1/rules/default", json={"threshold": 0.45, "clear": 0.4}).status_code in (200, 201)
+        # 900 samples know no rarer odds than about 1 in 5,000; noise alone reached .34 here, once in 5,000 samples
+        assert live.client.put("/api/v1/rules/default", json={"threshold": 0.36, "clear": 0.26}).status_code in (200, 201)
         send(live, 0, ROWS)
         wanted = samples(live, KEYS[ODD])
         incidents = live.client.get("/api/v1/incidents", params={"state": "all"}).json()["incidents"]
