@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Scored
 from awry.core.rule import Rule
-from awry.detection.evaluation.promises import openings
 from awry.detection.evaluation.synthetic import ar1, synthetic
 from awry.detection.scorer import Scorer
+from awry.detection.state import kernel
 from awry.engine.threshold import rule_threshold
 from benchmarks.machine import machine
 
@@ -69,6 +69,19 @@ def power(kind: str, fault: str, row: int) -> dict[str, float]:
         "least": round(min(best), 3),
         "opened": round(float(np.mean(np.array(best) >= threshold)), 2),
     }
+
+
+@kernel
+def openings(score: NDArray[np.float32], segment: NDArray[np.float32], limit: float) -> NDArray[np.bool_]:
+    """Rows at which a rule with this threshold opens; it holds while segment >= limit - .1."""
+    opened = np.zeros(score.shape[0], np.bool_)
+    on = False
+    for i in range(score.shape[0]):
+        if on and segment[i] < limit - 0.1:
+            on = False
+        if not on and score[i] >= limit:
+            on = opened[i] = True
+    return opened
 
 
 def idle_openings() -> list[float]:
