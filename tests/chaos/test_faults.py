@@ -13,7 +13,7 @@ from awry.core.batch import Batch
 from awry.core.clock import ManualClock
 from awry.core.errors import StoreUnavailable
 from awry.core.series_table import SeriesTable
-from awry.detection.scorer import Scorer
+from awry.detection.router import Router
 from awry.engine.engine import Engine
 from awry.engine.settings import EngineSettings
 from awry.stores.sql import open_store
@@ -42,7 +42,7 @@ async def life(data: Path, clock: ManualClock, crash: Crash, acknowledged: int) 
     """One run of the engine, from recovery until the crash (or for 40 steps); tells up to which step samples were acknowledged."""
     store = open_store(data, fault=crash)
     table = SeriesTable(clock=clock)
-    engine = Engine(judge=Scorer(), store=store, table=table, clock=clock, settings=EngineSettings(shards=1, checkpoint_ms=1))
+    engine = Engine(judge=Router(), store=store, table=table, clock=clock, settings=EngineSettings(shards=1, checkpoint_ms=1))
     try:
         async with engine:
             slots = np.array([table.intern(f'load{{host="{i}"}}') for i in range(SERIES)], np.int32)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from awry.core.errors import AwryError, InvalidInput, TooLarge, UnsupportedMedia
@@ -209,6 +209,8 @@ SCALAR = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_every_row_is_kept_or_named(rows: list[Any], shape: str) -> None:
     """Whatever the fields hold, each row is in the batch or among the refused."""
+    # one line alone whose fields are lists is no row, but a body of columns: with two empty ones, of no samples
+    assume(not (shape == "lines" and len(rows) == 1 and [] == rows[0][1] == rows[0][2]))
     _, got = read(SHAPES[shape](rows))
     assert list(range(len(rows))) == sorted([*got.index.tolist(), *(i for i, _ in got.refused)])
 
