@@ -48,7 +48,11 @@ from awry.detection.state import (
     E12,
     E96,
     HELD,
+    HELD_ABOVE,
+    HELD_DAMP,
+    HELD_MOST,
     LAST,
+    LONG,
     MU,
     PCA_SCALE,
     RING_END,
@@ -58,13 +62,10 @@ from awry.detection.state import (
     grown,
     kernel,
 )
-from awry.detection.streams import mean_of
+from awry.detection.streams import mean_of, usual_of
 from awry.detection.unit import enter
 
 WARMUP = 32
-LONG = 2000
-"""Samples over which mean, spread and the usual errors are kept."""
-HELD_ABOVE, HELD_MOST, HELD_DAMP = 4.0, 240, 0.1
 HALF_HOUR_MS = 1_800_000
 FIRST_ERRORS = 16
 """Samples after which distances from forecasts count."""
@@ -73,13 +74,6 @@ LATTICE_WEIGHT, SHOWN_WEIGHT, MEAN_WEIGHT = 0.5, 0.5, 0.3
 NONE, RESIDUAL_PART, LEVEL_PART, DAY_PART, RECORDS_PART, START_PART, HEARTBEAT_PART = 0, 1, 2, 3, 4, 5, 6
 ERROR_SCALE = PCA_SCALE
 """Usual error of the lattice: the default detector keeps that of its components there."""
-
-
-@kernel
-def usual_of(f: NDArray[np.float32], at: int, n: int, k: int, size: float) -> None:
-    """Move the mean of a size, whose outliers are cut at six times the mean once 32 are known."""
-    usual = f[at]
-    mean_of(f, at, n, k, min(size, 6.0 * usual) if n >= 32 and usual > 0.0 else size)
 
 
 @kernel

@@ -29,8 +29,12 @@ from awry.detection.state import (
     DAY_VISITS,
     FLAT_RUN,
     HELD,
+    HELD_ABOVE,
+    HELD_DAMP,
+    HELD_MOST,
     LAGS,
     LAST,
+    LONG,
     MU,
     PCA_LAGS,
     RING,
@@ -49,13 +53,10 @@ from awry.detection.state import (
     N,
     kernel,
 )
-from awry.detection.streams import fill_profile, fill_streams, mean_of
+from awry.detection.streams import fill_profile, fill_streams, usual_of
 from awry.detection.unit import enter
 
 WARMUP = 16
-LONG = 2000
-"""Samples over which mean and spread are kept."""
-HELD_ABOVE, HELD_MOST, HELD_DAMP = 4.0, 240, 0.1
 RECORDS_SHARE = 0.5
 """Weight of the records in the shape head: more finds more on NAB, less on operational series (benchmarks/ablation.py)."""
 NEAREST_ON, FAR_ON, RESIDUAL_ON, PCA_ON, START_ON, HEARTBEAT_ON, BEYOND_ON = 0, 1, 2, 3, 4, 5, 6
@@ -114,9 +115,7 @@ def judge(
         r = x - day
         fill_profile(f, z, 32, DAY3, DAY12, c[DAY_N], r)
         rec += record_group(f, u, c, z, 1, 32, 38, weight, family)
-        usual = f[DAY_SCALE]
-        cut = min(abs(r), 6.0 * usual) if c[DAY_N] >= 32 and usual > 0.0 else abs(r)
-        mean_of(f, DAY_SCALE, c[DAY_N], 1000, cut)
+        usual_of(f, DAY_SCALE, c[DAY_N], 1000, abs(r))
         c[DAY_N] += 1
     if week_known:
         fill_profile(f, z, 38, WEEK3, WEEK12, c[WEEK_N], x - week)

@@ -94,6 +94,10 @@ DAY_N, WEEK_N, PCA_N = 10, 11, 12
 BEAT_COUNT, BEAT_SINCE, BEAT_ON, FLAT_RUN = 13, 14, 15, 16
 HELD = 17
 """Samples for which learning has been damped in the open episode."""
+HELD_ABOVE, HELD_MOST, HELD_DAMP = 4.0, 240, 0.1
+"""Segment from which learning is damped, for how many samples at most, and to what share."""
+LONG = 2000
+"""Samples over which mean, spread and the usual errors are kept."""
 ODD = 18
 """Samples in a row that the unit does not fit."""
 RES_COUNT = 19

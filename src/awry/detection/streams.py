@@ -21,6 +21,13 @@ def mean_of(f: NDArray[np.float32], at: int, n: int, k: int, x: float) -> None:
 
 
 @kernel
+def usual_of(f: NDArray[np.float32], at: int, n: int, k: int, size: float) -> None:
+    """Move the mean of a size, whose outliers are cut at six times the mean once 32 are known."""
+    usual = f[at]
+    mean_of(f, at, n, k, min(size, 6.0 * usual) if n >= 32 and usual > 0.0 else size)
+
+
+@kernel
 def both(z: NDArray[np.float32], at: int, x: float) -> None:
     """A statistic and its negative, as two one-sided streams."""
     z[at] = x
