@@ -16,6 +16,15 @@ REASONS: tuple[str, ...] = ("accepted", "duplicate", "late", "future", "infinite
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """Samples of counters as they were sent; the batch holds their rates, per second."""
+
+    rows: NDArray[np.int32]
+    """Rows of the tick's batch, rising."""
+    value: Values
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """One journal row: everything decided at one moment, committed together."""
 
@@ -32,6 +41,14 @@ class Tick:
     """JSON of rule, silence and delete commands applied before the batch, in order."""
     deleted: tuple[int, ...] = ()
     """Slots whose series, samples and state a command deleted."""
+    counters: tuple[int, ...] = ()
+    """Slots among `series` that are counters: their samples are stored as rates."""
+    sent: Sent | None = None
+    """Of the batch's counters, what was sent in place of the rate; None when there are none."""
+    parked: tuple[tuple[int, bytes], ...] = ()
+    """(slot, detector state) of series that stopped long ago: their state leaves memory."""
+    back: tuple[int, ...] = ()
+    """Slots of parked series that send again: their state was taken back before the batch was judged."""
     incidents: tuple[Incident, ...] = ()
     """Incidents as they stand after this tick, those that changed only."""
     changes: tuple[Change, ...] = ()

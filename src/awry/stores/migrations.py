@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Column, Connection, inspect, select
+from sqlalchemy.schema import CreateColumn
 
 from awry.core.errors import StoreCorrupt, StoreTooNew
 from awry.stores.connect import Database
-from awry.stores.schema import meta, tables
+from awry.stores.schema import journal, meta, parked, series, tables
 
 FIRST = 1
-STEPS: tuple[Callable[[Connection], None], ...] = ()
+
+
+def _kinds_and_parking(connection: Connection) -> None:
+    """Schema 2: the kind of a series, values of counters as they were sent, and the state of parked series."""
+    _add_column(connection, series.c.kind)
+    _add_column(connection, journal.c.sent)
+    parked.create(connection, checkfirst=True)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (_kinds_and_parking,)
 """Step i turns schema FIRST + i into FIRST + i + 1. A new database is made at the newest schema at once."""
 
 _CHECK_BYTES = 64 << 20  # larger files are not read whole at every start; every packed block carries a checksum of its own
@@ -44,6 +55,14 @@ def migrate(database: Database, steps: Sequence[Callable[[Connection], None]] = 
         with database.write(f"upgrade the database to schema {number + 1}") as connection:
             steps[number - FIRST](connection)
             connection.execute(meta.update().where(meta.c.name == "schema").values(value=number + 1))
+
+
+def _add_column(connection: Connection, column: Column[Any]) -> None:
+    """Give a table of an older schema a column, unless a step that was cut short did so already."""
+    table = column.table.name
+    if column.name not in {found["name"] for found in inspect(connection).get_columns(table)}:
+        # the column's own definition, as a new database gets it; names and definitions are ours
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {CreateColumn(column).compile(dialect=connection.dialect)}")
 
 
 def _check(database: Database, connection: Connection) -> None:

@@ -27,8 +27,9 @@ series = Table(
     Column("seq", BigInteger, nullable=False),
     Column("gone", Integer, nullable=False, default=0),
     Column("series_key", _BLOB, nullable=False),
+    Column("kind", Integer, nullable=False, default=0, server_default="0"),
     Index("series_seq", "seq"),
-    comment="gone: 0 lives, 1 deleted with samples still in chunks, 2 deleted for good",
+    comment="gone: 0 lives, 1 deleted with samples still in chunks, 2 deleted for good; kind: 0 gauge, 1 counter",
     **_OPTIONS,
 )
 
@@ -40,7 +41,9 @@ journal = Table(
     Column("sample_rows", Integer, nullable=False),
     Column("extra", _BLOB, nullable=False),
     Column("data", _BLOB, nullable=False),
-    comment="one row per tick; extra: JSON of commands and deleted slots, empty if there are none; data: packed samples",
+    Column("sent", _BLOB, nullable=True),
+    comment="one row per tick; extra: JSON of commands and deleted slots, empty if there are none; data: packed samples; "
+    "sent: of counters, packed rows of data and their values as they were sent, NULL if there are none",
     **_OPTIONS,
 )
 
@@ -95,6 +98,18 @@ positions = Table(
     tables,
     Column("source", String(255), primary_key=True),
     Column("position", _BLOB, nullable=False),
+    **_OPTIONS,
+)
+
+parked = Table(
+    "parked",
+    tables,
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("back", BigInteger, nullable=True),
+    Column("data", _BLOB, nullable=False),
+    Index("parked_back", "back"),
+    comment="detector state of series that stopped, saved at tick seq; back: the tick at which the series sent again, NULL before",
     **_OPTIONS,
 )
 
