@@ -1,4 +1,4 @@
-"""Which detector, time zone and holidays a series gets: an ordered list of selectors, asked once when a series is first seen.
+"""Which detector, time zone, holidays and kind a series gets: an ordered list of selectors, asked once when a series is first seen.
 
 The configuration writes it as tables `[series.NAME]` over the defaults of `[detection]`; the first table that matches a series
 and states something decides that. Pure: a key in, a Place out.
@@ -42,14 +42,15 @@ class Placing:
     holidays: str | None = None
     siblings_by: str = ""
     """Goes with the detector of this table."""
+    kind: str | None = None
 
     @staticmethod
     def of(
         name: str, selector: str, detector: str | None = None, time_zone: str | None = None, holidays: str | None = None,
-        siblings_by: str = "",
+        siblings_by: str = "", kind: str | None = None,
     ) -> Placing:  # fmt: skip
         """The same from the selector's text. Raises InvalidSelector."""
-        return Placing(name, parse_selector(selector), detector, time_zone, holidays, siblings_by)
+        return Placing(name, parse_selector(selector), detector, time_zone, holidays, siblings_by, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +79,10 @@ class Placement:
             told_by,
             siblings_by,
         )
+
+    def kind_of(self, key: str) -> str:
+        """What the first table that matches and states a kind says, "counter" or "gauge"; "" when none does (see `core.kind`)."""
+        for table in self.tables:
+            if table.kind is not None and table.selector.matches_key(key):
+                return table.kind
+        return ""

@@ -1,8 +1,8 @@
-"""Every series the process knows: canonical key <-> slot, with a raw-bytes index per protocol and the limits on new ones."""
+"""Every series the process knows: canonical key <-> slot, kinds, a raw-bytes index per protocol and the limits on new ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from awry.core.admission import inadmissible
 from awry.core.clock import Clock, SystemClock
 from awry.core.errors import Overloaded
 from awry.core.hashing import RawIndex
+from awry.core.kind import kind_of
+from awry.core.placement import Placement
 from awry.core.series_key import canonical
 
 SPELLINGS = 2
@@ -32,12 +34,15 @@ class SeriesTable:
     """Canonical key <-> slot. Only the event loop's thread adds; other threads may read `keys` up to a length they were told.
 
     Slots are dense and given in order of first sight; a deleted series leaves its slot empty (key ""). The engine empties it, at
-    the tick of the deletion: samples taken in before are still judged under the series' name.
+    the tick of the deletion: samples taken in before are still judged under the series' name. placement: what it says of kinds.
     """
 
-    def __init__(self, limits: SeriesLimits | None = None, clock: Clock | None = None) -> None:
+    def __init__(self, limits: SeriesLimits | None = None, clock: Clock | None = None, placement: Placement | None = None) -> None:
         self.limits = limits or SeriesLimits()
+        self.placement = placement or Placement()
         self.keys: list[str] = []
+        self.kinds = bytearray()
+        """By slot: GAUGE or COUNTER; never shorter than `keys`. Take copies of it (a view would keep it from growing)."""
         self.refused_limit = 0
         self._slot_of: dict[str, int] = {}
         self._index: dict[str, RawIndex] = {}
@@ -72,20 +77,24 @@ class SeriesTable:
             return np.zeros(len(time), np.uint8)
         return inadmissible(time, value, self._clock.now_ms() + self.limits.future_ms)
 
-    def intern(self, key: str) -> int:
-        """Slot of a canonical key, given a new one at first sight. Raises Overloaded over a limit (counted)."""
+    def intern(self, key: str, counter: bool = False) -> int:
+        """Slot of a canonical key, given a new one at first sight. Raises Overloaded over a limit (counted).
+
+        counter: the protocol says that the series is one; only looked at when it is new.
+        """
         slot = self._slot_of.get(key)
         if slot is not None:
             return slot
         self._admit()
         slot = len(self.keys)
+        self.kinds.append(kind_of(key, self.placement, counter))
         self.keys.append(key)
         self._slot_of[key] = slot
         return slot
 
-    def intern_raw(self, protocol: str, raw: bytes, key: str) -> int:
+    def intern_raw(self, protocol: str, raw: bytes, key: str, counter: bool = False) -> int:
         """Slot of a canonical key, remembering that `raw` means it in this protocol."""
-        slot = self.intern(key)
+        slot = self.intern(key, counter)
         index = self.index(protocol)
         if len(index) < SPELLINGS * self.limits.total and index.find(raw) < 0:
             index.add(raw, slot)
@@ -97,8 +106,9 @@ class SeriesTable:
         slot = index.find(raw)
         return slot if slot >= 0 else self.intern_raw("text", raw, canonical(text))
 
-    def restore(self, keys: Iterable[str]) -> None:
-        """Take over the keys of a store, in slot order, into an empty table; "" marks a deleted series."""
+    def restore(self, keys: Sequence[str], kinds: bytes = b"") -> None:
+        """Take over the keys of a store, in slot order, into an empty table; "" marks a deleted series. No kinds: all gauges."""
+        self.kinds += kinds or bytes(len(keys))
         for key in keys:
             if key:
                 self._slot_of[key] = len(self.keys)

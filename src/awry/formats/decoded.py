@@ -22,9 +22,12 @@ class Decoded:
     refused: Mapping[str, int] = field(default_factory=dict)
 
 
-def intern(table: SeriesTable, protocol: str, raw: bytes, key: str) -> int:
-    """Slot of a key, remembering its raw bytes; -1 when a limit on series refuses it (the table counts that)."""
+def intern(table: SeriesTable, protocol: str, raw: bytes, key: str, counter: bool = False) -> int:
+    """Slot of a key, remembering its raw bytes; -1 when a limit on series refuses it (the table counts that).
+
+    counter: the protocol says that the series is one.
+    """
     try:
-        return table.intern_raw(protocol, raw, key)
+        return table.intern_raw(protocol, raw, key, counter)
     except Overloaded:
         return -1
