@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.core.growth import grown
+
 Arrays = dict[str, NDArray[np.generic]]
 """Named arrays whose first axis is the slot: what a detector dumps and loads."""
 
@@ -112,6 +114,18 @@ class Scored:
         """Write the rows of another table over the chosen ones, in that order; what `take` took goes back."""
         for name in ("raw", "score", "segment", "expected", "low", "high", "part"):
             getattr(self, name)[rows] = getattr(part, name)
+
+    def grown(self, rows: int) -> Scored:
+        """At least so many rows, new ones zero, in place of these (see `core.growth`)."""
+        return Scored(
+            grown(self.raw, rows),
+            grown(self.score, rows),
+            grown(self.segment, rows),
+            grown(self.expected, rows),
+            grown(self.low, rows),
+            grown(self.high, rows),
+            grown(self.part, rows),
+        )
 
     @staticmethod
     def blank(n: int) -> Scored:

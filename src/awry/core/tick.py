@@ -43,6 +43,8 @@ class Tick:
     """Slots whose series, samples and state a command deleted."""
     counters: tuple[int, ...] = ()
     """Slots among `series` that are counters: their samples are stored as rates."""
+    kinds: tuple[tuple[int, int], ...] = ()
+    """(slot, kind) of known series whose kind a command changed, see `core.kind`."""
     sent: Sent | None = None
     """Of the batch's counters, what was sent in place of the rate; None when there are none."""
     parked: tuple[tuple[int, bytes], ...] = ()
@@ -82,6 +84,8 @@ class Recovery:
     """Number of the newest change stored; 0: none is."""
     last_incident: int = 0
     """The number in the id of the newest incident stored; 0: none is."""
+    kinds: bytes = b""
+    """GAUGE or COUNTER by slot, after the last of the ticks; empty: all are gauges."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Scored
+from awry.core.growth import grown
 from awry.core.protocols import Judge
 from awry.detection.calendar import Calendar, give_calendar
 from awry.detection.parts import part_numbers
@@ -76,10 +77,7 @@ class Bench:
         again = [free.pop() for _ in range(min(count, len(free)))]
         new = np.arange(self.used, self.used + count - len(again), dtype=np.int32)
         self.used += len(new)
-        if self.used > self._zone.shape[0]:
-            more = self.used + self.used // 2 - self._zone.shape[0]
-            self._zone = np.concatenate([self._zone, np.zeros(more, np.uint16)])
-            self._group = np.concatenate([self._group, np.full(more, -1, np.int64)])
+        self._zone, self._group = grown(self._zone, self.used), grown(self._group, self.used)
         self._zone[new], self._group[new] = zone, group
         self.judge.grow(self.used)
         return np.concatenate([np.array(again, np.int32), new])

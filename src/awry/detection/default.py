@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
 from awry.core.errors import InvalidInput
+from awry.core.growth import grown
 from awry.detection.calendar import Calendar
 from awry.detection.onset import FADE, HOLD
 from awry.detection.records import FAMILY, FAMILY_NAMES, WEIGHT
 from awry.detection.severity import SWITCHES, WARMUP, step_rows
 from awry.detection.speaker import PARTS
-from awry.detection.state import AGES, BYTES, COUNTERS, DOUBLES, FLOATS, grown
+from awry.detection.state import AGES, BYTES, COUNTERS, DOUBLES, FLOATS
 
 
 @dataclass

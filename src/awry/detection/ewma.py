@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
-from awry.detection.state import grown, kernel
+from awry.core.growth import grown
+from awry.detection.state import kernel
 
 MEAN, VARIANCE, SEEN = 0, 1, 2
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
+from awry.core.growth import grown
 from awry.detection.beyond import beyond
 from awry.detection.calendar import Calendar
 from awry.detection.expected import band, forecast, learn_expected
@@ -59,7 +60,6 @@ from awry.detection.state import (
     SEGMENT,
     VAR,
     N,
-    grown,
     kernel,
 )
 from awry.detection.streams import mean_of, usual_of

@@ -34,8 +34,9 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
 from awry.core.errors import InvalidInput
+from awry.core.growth import grown
 from awry.core.series_key import without_label
-from awry.detection.state import grown, kernel
+from awry.detection.state import kernel
 
 LEVEL, AWAY, OWN, SEEN, OPEN, LAST_U, BEFORE_U, LAST_Q, MEAN_U, MEAN_GROUP, VARIANCE, COVARIANCE, PAIRS, EARLY = range(14)
 ROW = 14

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Scored, Slots
+from awry.core.growth import grown
 from awry.core.placement import AUTO, Place, Placement
 from awry.core.protocols import Judge
 from awry.core.series_key import without_label
@@ -24,7 +25,6 @@ from awry.detection.calendar import Calendar
 from awry.detection.catalogue import make_judge
 from awry.detection.evidence import NEVER, Evidence, next_look, observe
 from awry.detection.parts import PARTS
-from awry.detection.state import grown
 
 SWITCH = 256
 """Samples that a new detector learns before it speaks."""
@@ -363,7 +363,7 @@ class Router:
 
     def _widen(self, slots: int) -> None:
         if slots > self._at.shape[1]:
-            self._at = np.ascontiguousarray(grown(np.ascontiguousarray(self._at.T), slots).T)
+            self._at = grown(self._at, slots, axis=-1)
         self._slots = max(self._slots, slots)
 
     def _is_plain(self) -> bool:

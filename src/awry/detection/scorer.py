@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Floats, Scored
 from awry.core.errors import InvalidInput
+from awry.core.growth import grown
 from awry.core.protocols import Detector
 from awry.detection.calibration import BINS, WAITED, Prior, calibrate_rows
 from awry.detection.default import DefaultDetector
 from awry.detection.onset import FADE, HOLD
-from awry.detection.state import grown
 
 
 def channels_of(detector: Detector) -> NDArray[np.float64]:
@@ -69,7 +69,9 @@ class Scorer:
         """Have state for at least this many slots; no other call runs meanwhile."""
         self._slots = max(self._slots, slots)
         self.detector.grow(slots)
-        self._state, self._counts, self._least = (grown(a, slots) for a in (self._state, self._counts, self._least))
+        self._state = grown(self._state, slots)
+        self._counts = grown(self._counts, slots)
+        self._least = grown(self._least, slots)
 
     def step(self, batch: Batch) -> Scored:
         """For each row in order: score it with what was known, then learn it. NaN and warm-up give NaN."""

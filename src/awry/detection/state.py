@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 kernel: Any = njit(cache=True, nogil=True, error_model="numpy")
 """Decorator of every kernel: cached on disk, releases the GIL, fastmath off."""
@@ -107,13 +105,3 @@ COUNTERS = 20
 # d: in the series' own numbers
 ANCHOR, UNIT, LAST, LEAST = 0, 1, 2, 3
 DOUBLES = 4
-
-
-def grown(array: NDArray[Any], slots: int) -> NDArray[Any]:
-    """The array with at least `slots` rows, new ones zero; with room to grow."""
-    have = array.shape[0]
-    if slots <= have:
-        return array
-    wider = np.zeros((max(slots, have + have // 2), *array.shape[1:]), array.dtype)
-    wider[:have] = array
-    return wider

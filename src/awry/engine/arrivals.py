@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from awry.core.admission import OLDEST_MS
 from awry.core.batch import Arrays, Batch
+from awry.core.growth import grown
 from awry.core.tick import REASONS
 from awry.detection.absent import absent, learn_gap
 
@@ -84,12 +85,8 @@ class Arrivals:
 
     def grow(self, slots: int) -> None:
         """Have room for this many slots."""
-        if slots > self.columns["last_time"].shape[0]:
-            capacity = max(256, slots + slots // 2)
-            for name, dtype in _COLUMNS.items():
-                fresh = np.zeros(capacity, dtype)
-                fresh[: self.slots] = self.columns[name][: self.slots]
-                self.columns[name] = fresh
+        for name, column in self.columns.items():
+            self.columns[name] = grown(column, slots)
         self.slots = max(self.slots, slots)
 
     def admit(self, batch: Batch, now: int, future_ms: int) -> tuple[NDArray[np.uint8], int]:

@@ -193,6 +193,7 @@ def stages(pipeline: Pipeline) -> Block:
         next_change=incidents.next_change,
     )
     arrays: Arrays = {f"arrivals.{k}": v for k, v in pipeline.arrivals.dump().items()}
+    arrays |= {f"rates.{k}": v for k, v in pipeline.rates.dump().items()}
     pipeline.dirty.stages_known = True
     arrays["json"] = np.frombuffer(msgspec.json.encode(held), np.uint8)
     return Block("stages", 0, pipeline.seq, arrays)
@@ -202,6 +203,7 @@ def _load_stages(pipeline: Pipeline, block: Block) -> None:
     stages = msgspec.json.decode(block.arrays["json"].tobytes(), type=Stages)
     pipeline.arrivals.load(_part(block, "arrivals."))
     pipeline.grow(pipeline.arrivals.slots)
+    pipeline.rates.load(_part(block, "rates."))
     pipeline.rules.load(stages.rules, stages.held, stages.worst)
     pipeline.incidents.open = {o.incident.id: o for o in stages.open}
     pipeline.incidents.silences = {s.id: s for s in stages.silences}

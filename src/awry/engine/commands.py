@@ -44,9 +44,17 @@ class DeleteSeries:
     slots: tuple[int, ...]
 
 
-Command = PutRule | DeleteRule | PutSilence | DeleteSilence | DeleteSeries
+@dataclass(frozen=True, slots=True)
+class PutKind:
+    """Series are counters, or gauges, from now on, whatever they were taken for; what was sent before says nothing of a rate."""
 
-_KINDS: dict[str, type] = {c.__name__: c for c in (PutRule, DeleteRule, PutSilence, DeleteSilence, DeleteSeries)}
+    counter: bool
+    slots: tuple[int, ...]
+
+
+Command = PutRule | DeleteRule | PutSilence | DeleteSilence | DeleteSeries | PutKind
+
+_KINDS: dict[str, type] = {c.__name__: c for c in (PutRule, DeleteRule, PutSilence, DeleteSilence, DeleteSeries, PutKind)}
 
 
 def encode_command(command: Command) -> bytes:

@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Scored
+from awry.core.growth import grown
 
 COLUMNS = 144
 COLUMN_MS = 600_000
@@ -25,37 +26,37 @@ def paint(
     oldest: int,
     newest: int,
 ) -> None:
-    """Raise cells (columns, capacity) to round(segment * 254); columns outside [oldest, newest] are left alone."""
+    """Raise cells (capacity, columns) to round(segment * 254); columns outside [oldest, newest] are left alone."""
     for i in range(slot.shape[0]):
         column = time[i] // COLUMN_MS
         if column < oldest or column > newest or np.isnan(segment[i]):
             continue
         shade = np.uint8(min(254.0, np.round(segment[i] * 254.0)))
         place = column % COLUMNS
-        if cells[place, slot[i]] == NONE or cells[place, slot[i]] < shade:
-            cells[place, slot[i]] = shade
+        if cells[slot[i], place] == NONE or cells[slot[i], place] < shade:
+            cells[slot[i], place] = shade
 
 
 class Heat:
-    """Cells by column and slot; the newest column is the tick's."""
+    """Cells by slot and column; the newest column is the tick's."""
 
     def __init__(self) -> None:
-        self.cells: NDArray[np.uint8] = np.full((COLUMNS, 256), NONE, np.uint8)
+        self.cells: NDArray[np.uint8] = np.zeros((0, COLUMNS), np.uint8)
         self.newest = 0
+        self._slots = 0
 
     def grow(self, slots: int) -> None:
         """Have cells for this many slots."""
-        have = self.cells.shape[1]
-        if slots > have:
-            fresh = np.full((COLUMNS, slots + slots // 2), NONE, np.uint8)
-            fresh[:, :have] = self.cells
-            self.cells = fresh
+        if slots > self._slots:
+            self.cells = grown(self.cells, slots)
+            self.cells[self._slots : slots] = NONE
+            self._slots = slots
 
     def advance(self, now: int) -> None:
         """Open the column of the tick, clearing those that fell out of the day."""
         newest = now // COLUMN_MS
         for column in range(max(self.newest + 1, newest - COLUMNS + 1), newest + 1):
-            self.cells[column % COLUMNS] = NONE
+            self.cells[: self._slots, column % COLUMNS] = NONE
         self.newest = max(self.newest, newest)
 
     def update(self, batch: Batch, scored: Scored) -> None:
@@ -64,11 +65,11 @@ class Heat:
 
     def wipe(self, slots: NDArray[Any]) -> None:
         """Forget deleted series."""
-        self.cells[:, slots] = NONE
+        self.cells[slots] = NONE
 
     def dump(self, start: int, stop: int) -> Arrays:
         """Copy of the cells of slots [start, stop), with the newest column's number."""
-        return {"cells": self.cells[:, start:stop].copy(), "newest": np.array([self.newest], np.int64)}
+        return {"cells": self.cells[start:stop].T.copy(), "newest": np.array([self.newest], np.int64)}
 
     def load(self, state: Arrays, start: int) -> None:
         """Take over dumped cells from slot `start` on."""
@@ -76,7 +77,7 @@ class Heat:
         stop, newest = start + cells.shape[1], int(state["newest"][0])
         self.grow(stop)
         self.advance(newest * COLUMN_MS)
-        self.cells[:, start:stop] = cells
+        self.cells[start:stop] = cells.T
         # Columns opened after this block was saved hold yesterday's cells in it.
         for column in range(max(newest + 1, self.newest - COLUMNS + 1), self.newest + 1):
-            self.cells[column % COLUMNS, start:stop] = NONE
+            self.cells[start:stop, column % COLUMNS] = NONE

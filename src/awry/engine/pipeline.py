@@ -1,4 +1,4 @@
-"""The way of a batch through the engine, as a pure function of the stream: admit, score, paint, judge by rules, gather.
+"""The way of a batch through the engine, as a pure function of the stream: admit, rate, score, paint, judge by rules, gather.
 
 No clock and no disk: `step` is told the tick's time, and replaying the ticks it returned gives the same state bit for bit.
 """
@@ -23,6 +23,7 @@ from awry.engine.commands import (
     DeleteRule,
     DeleteSeries,
     DeleteSilence,
+    PutKind,
     PutRule,
     PutSilence,
     decode_command,
@@ -30,6 +31,7 @@ from awry.engine.commands import (
 )
 from awry.engine.heat import Heat
 from awry.engine.incidents import IncidentStage
+from awry.engine.rates import Rates
 from awry.engine.rules import Event, RuleStage
 from awry.engine.settings import EngineSettings
 
@@ -43,12 +45,17 @@ class Pipeline:
     """All state of one engine. One thread calls it; detector rows are computed by `pool`, split by slot, but series that are
     compared with each other stay together.
 
-    keys: canonical key by slot; it grows elsewhere, and a deletion empties its entry here, in the order of the stream.
+    keys: canonical key by slot; it grows elsewhere, and a deletion empties its entry here, in the order of the stream. kinds: GAUGE or
+    COUNTER by slot; it grows with the keys, and what it does not name is a gauge.
     """
 
-    def __init__(self, judge: Judge, keys: MutableSequence[str], settings: EngineSettings, pool: Executor | None = None) -> None:
+    def __init__(
+        self, judge: Judge, keys: MutableSequence[str], settings: EngineSettings, pool: Executor | None = None,
+        kinds: bytes | bytearray = b"",
+    ) -> None:  # fmt: skip
         self.judge = judge
         self.arrivals = Arrivals()
+        self.rates = Rates()
         self.heat = Heat()
         self.rules = RuleStage([*judge.parts, "absent"])
         self.incidents = IncidentStage()
@@ -58,7 +65,7 @@ class Pipeline:
         """Series whose saved detector state was of another version, and is learned anew."""
         self.dirty = blocks.Dirty()
         self.latest = Scored.blank(0)
-        self.use_keys(keys)
+        self.use_keys(keys, kinds)
         self._next_block = 0
         self._settings = settings
         self._pool = pool
@@ -69,11 +76,12 @@ class Pipeline:
             return
         self.judge.grow(slots)
         self.arrivals.grow(slots)
+        self.rates.grow(slots, bytes(self._kinds[self.slots : slots]))
         self.heat.grow(slots)
         self.rules.grow(slots)
         self.dirty.grow(slots, self.seq)
-        if slots > self.latest.score.shape[0]:
-            self.latest = Scored.concat([self.latest, Scored.blank(slots + slots // 2 - self.latest.score.shape[0])])
+        self.latest = self.latest.grown(slots)
+        self.latest.put(slice(self.slots, slots), Scored.blank(slots - self.slots))
         self.slots = slots
 
     def step(
@@ -88,6 +96,7 @@ class Pipeline:
         reason, accepted = self.arrivals.admit(batch, now, self._settings.future_ms)
         if accepted < len(batch):
             batch = batch.take(reason == 0)
+        batch, sent = self.rates.of(batch)
         scored = self._score(batch)
         self.seq += 1
         self._keep(now, batch, scored)
@@ -95,7 +104,9 @@ class Pipeline:
         deleted = tuple(slot for c in commands if isinstance(c, DeleteSeries) for slot in c.slots)
         tick = Tick(
             seq=self.seq, time=now, batch=batch, scored=scored, series=fresh,
+            counters=self.rates.among([slot for slot, _ in fresh]), sent=sent,
             commands=tuple(encode_command(c) for c in commands), deleted=deleted,
+            kinds=tuple((slot, int(c.counter)) for c in commands if isinstance(c, PutKind) for slot in c.slots),
             incidents=tuple(incidents), changes=tuple(changes), positions=positions or {},
         )  # fmt: skip
         return tick, reason
@@ -121,7 +132,7 @@ class Pipeline:
             self._score(rows)  # for the state it leaves; what was thought of the samples is stored
             self._keep(tick.time, rows, tick.scored.take(behind))
         if marks.stages < tick.seq:
-            self.arrivals.admit(tick.batch, tick.time, 1 << 62)
+            self.arrivals.admit(self.rates.replay(tick.batch, tick.sent), tick.time, 1 << 62)
             if tick.commands == (TIMERS,):
                 self._by_time(tick.time)
             else:
@@ -133,9 +144,9 @@ class Pipeline:
         """A series silent for longer counts as parked."""
         return self._settings.silent_ms
 
-    def use_keys(self, keys: MutableSequence[str]) -> None:
-        """Look keys up here from now on (recovery reads them before the series table exists)."""
-        self._keys = keys
+    def use_keys(self, keys: MutableSequence[str], kinds: bytes | bytearray = b"") -> None:
+        """Look keys and kinds up here from now on (recovery reads them before the series table exists)."""
+        self._keys, self._kinds = keys, kinds
         if isinstance(self.judge, Keyed):
             self.judge.use_keys(keys)
 
@@ -196,8 +207,11 @@ class Pipeline:
                 gone = np.array(slots, np.int64)
                 self.heat.wipe(gone)
                 self.arrivals.columns["count"][gone] = 0
+                self.rates.forget(slots)
                 self._empty(slots)
                 return self.rules.drop(slots, now)
+            case PutKind(counter, slots):
+                self.rates.put(slots, counter)
         return []
 
     def _empty(self, slots: Sequence[int]) -> None:

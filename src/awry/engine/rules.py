@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Scored
+from awry.core.growth import grown
 from awry.core.rule import Rule
 from awry.core.selector import parse_selector
 from awry.engine.threshold import rule_clear, rule_threshold
@@ -80,11 +81,7 @@ class RuleStage:
 
     def grow(self, slots: int) -> None:
         """Have room for this many slots."""
-        if slots > self._held_slots.shape[0]:
-            fresh = np.zeros(slots + slots // 2, np.uint16)
-            fresh[: self._held_slots.shape[0]] = self._held_slots
-            self._held_slots = fresh
-            self._hot = np.zeros(fresh.shape[0], np.bool_)
+        self._held_slots, self._hot = grown(self._held_slots, slots), grown(self._hot, slots)
 
     def put(self, rule: Rule, keys: Sequence[str], now: int) -> list[Event]:
         """Add or replace a rule; what its former self held goes on unless the new one does not mean it."""

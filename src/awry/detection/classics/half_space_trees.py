@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
 from awry.core.errors import InvalidInput
-from awry.detection.state import grown, kernel
+from awry.core.growth import grown
+from awry.detection.state import kernel
 
 MEAN, VARIANCE, SEEN, FILLED, SIZE, RING = 0, 1, 2, 3, 4, 5
 FIRST = 64

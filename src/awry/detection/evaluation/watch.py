@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Floats, Raw, Times, Values
 from awry.core.errors import InvalidInput
+from awry.core.growth import grown
 from awry.detection.catalogue import make_judge
 from awry.detection.onset import HOLD, onset
-from awry.detection.state import grown, kernel
+from awry.detection.state import kernel
 
 RAW, SCORE = "raw", "score"
 
@@ -74,7 +75,8 @@ class Watch:
         """What each output emits at each row (n, outputs), 0 where nothing, and the part that spoke (n,)."""
         slots = int(slot.max()) + 1
         self._judge.grow(slots)
-        self._memory, self._waited, self._seen = (grown(a, slots) for a in (self._memory, self._waited, self._seen))
+        self._memory, self._waited = grown(self._memory, slots), grown(self._waited, slots)
+        self._seen = grown(self._seen, slots)
         scored = self._judge.step(Batch.of(slot, time, value))
         out = np.empty((len(slot), len(self.outputs)), np.float32)
         heads = np.empty((len(slot), len(self.heads)), np.float32)
