@@ -114,6 +114,11 @@ class SeriesTable:
                 self._slot_of[key] = len(self.keys)
             self.keys.append(key)
 
+    def put_kind(self, slots: Iterable[int], counter: bool) -> None:
+        """These series are counters, or are none."""
+        for slot in slots:
+            self.kinds[slot] = counter
+
     def forget(self, slots: Iterable[int]) -> None:
         """Free the keys of deleted series for new slots; raw bytes are unlearned with all others: the indexes are cheap to rebuild.
 

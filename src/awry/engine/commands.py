@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from awry.core.kind import COUNTER, KINDS
 from awry.core.rule import Rule, Silence
+from awry.core.series_table import SeriesTable
+
+AT_ONCE = 10_000
+"""Series named by one command at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,17 @@ class PutKind:
 Command = PutRule | DeleteRule | PutSilence | DeleteSilence | DeleteSeries | PutKind
 
 _KINDS: dict[str, type] = {c.__name__: c for c in (PutRule, DeleteRule, PutSilence, DeleteSilence, DeleteSeries, PutKind)}
+
+
+def changed_kinds(table: SeriesTable) -> list[PutKind]:
+    """What turns the recovered kinds of series into those that the configuration tells; one it does not tell stays as it is."""
+    found: dict[bool, list[int]] = {False: [], True: []}
+    if any(t.kind is not None for t in table.placement.tables):
+        for slot, key in enumerate(table.keys):
+            told = table.placement.kind_of(key) if key else ""
+            if told and KINDS[table.kinds[slot]] != told:
+                found[KINDS.index(told) == COUNTER].append(slot)
+    return [PutKind(counter, tuple(s[at : at + AT_ONCE])) for counter, s in found.items() for at in range(0, len(s), AT_ONCE)]
 
 
 def encode_command(command: Command) -> bytes:

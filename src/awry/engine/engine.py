@@ -26,7 +26,7 @@ from awry.core.rule import Rule
 from awry.core.series_table import SeriesTable
 from awry.core.tick import REASONS, Receipt, Tick
 from awry.engine import blocks
-from awry.engine.commands import Command, DeleteRule, DeleteSeries, PutRule
+from awry.engine.commands import Command, DeleteRule, DeleteSeries, PutKind, PutRule, changed_kinds
 from awry.engine.counters import Counters
 from awry.engine.intake import Intake, IntakeQueue
 from awry.engine.pipeline import Pipeline
@@ -61,7 +61,7 @@ class Engine:
         self.settings = settings or EngineSettings()
         self._store, self._clock, self._rules = store, clock, tuple(rules)
         self._pool = ThreadPoolExecutor(self.settings.shards, "awry-shard") if self.settings.shards > 1 else None
-        self._pipeline = Pipeline(judge, table.keys, self.settings, self._pool)
+        self._pipeline = Pipeline(judge, table.keys, self.settings, self._pool, table.kinds)
         self._publisher = Publisher(self._pipeline)
         self._intake = IntakeQueue()
         self._writer = Writer(store, clock, self._on_committed, self._on_failed)
@@ -90,13 +90,13 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         for rule in self._rules:
             check_rule(rule)
-        keys = await asyncio.to_thread(self._recover)
-        self.table.restore(keys)
+        keys, kinds = await asyncio.to_thread(self._recover)
+        self.table.restore(keys, kinds)
         self._pipeline.grow(len(self.table))
         await asyncio.to_thread(self._publisher.publish, self._clock.now_ms(), "")
         self._writer.start()
         self._thread.start()
-        for command in self._configured():
+        for command in [*self._configured(), *changed_kinds(self.table)]:
             await self.command(command)
         return self
 
@@ -163,6 +163,8 @@ class Engine:
             check_rule(command.rule)
         if isinstance(command, DeleteSeries):
             self.table.forget(command.slots)
+        if isinstance(command, PutKind):
+            self.table.put_kind(command.slots, command.counter)
         await self._add(Intake(Batch.empty(), "", time.perf_counter_ns(), None, command))
 
     async def ask(self, question: Callable[[Pipeline], T]) -> T:
@@ -238,10 +240,10 @@ class Engine:
         changed = {n for n, r in known.items() if r.origin == "api" and wanted.get(n, r).origin == "default"}
         return gone + [PutRule(r) for n, r in wanted.items() if known.get(n) != r and n not in changed]
 
-    def _recover(self) -> list[str]:
+    def _recover(self) -> tuple[list[str], bytes]:
         found = self._store.recover()
         keys = list(found.keys)
-        self._pipeline.use_keys(keys)
+        self._pipeline.use_keys(keys, found.kinds)
         marks = self._pipeline.load(found.blocks)
         if self._pipeline.relearning:
             log.warning(
@@ -252,9 +254,10 @@ class Engine:
             self._now = max(self._now, tick.time)
         self._pipeline.seq = max(self._pipeline.seq, found.last_seq)
         self._pipeline.incidents.number_after(found.last_incident, found.last_change)
-        self._pipeline.use_keys(self.table.keys)
+        self._pipeline.rates.know(found.kinds)
+        self._pipeline.use_keys(self.table.keys, self.table.kinds)
         self.positions = dict(found.positions)
-        return keys
+        return keys, found.kinds
 
     def _tick_time(self) -> int:
         """The clock, never going back."""

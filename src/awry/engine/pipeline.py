@@ -45,8 +45,8 @@ class Pipeline:
     """All state of one engine. One thread calls it; detector rows are computed by `pool`, split by slot, but series that are
     compared with each other stay together.
 
-    keys: canonical key by slot; it grows elsewhere, and a deletion empties its entry here, in the order of the stream. kinds: GAUGE or
-    COUNTER by slot; it grows with the keys, and what it does not name is a gauge.
+    keys: canonical key by slot; it grows elsewhere, and a deletion empties its entry here, in the order of the stream. kinds:
+    GAUGE or COUNTER by slot; it grows with the keys, and what it does not name is a gauge.
     """
 
     def __init__(
