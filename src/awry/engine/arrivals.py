@@ -105,10 +105,11 @@ class Arrivals:
         Only series whose samples were live (time near the clock) count: history that was loaded does not go absent.
         """
         c, n = self.columns, self.slots
-        interval, seen = c["interval"][:n], c["last_seen"][:n]
-        gone = absent(now, seen, interval, c["gap_max"][:n], c["count"][:n])
-        live = c["last_time"][:n] + 3 * interval + LIVE_GRACE_MS > seen
-        return np.flatnonzero(gone & live & (c["absent"][:n] == 0))
+        gone = absent(now, c["last_seen"][:n], c["interval"][:n], c["gap_max"][:n], c["count"][:n])
+        slots = np.flatnonzero(gone)
+        live = c["last_time"][slots] + 3 * c["interval"][slots] + LIVE_GRACE_MS > c["last_seen"][slots]
+        stopped: NDArray[np.intp] = slots[live & (c["absent"][slots] == 0)]
+        return stopped
 
     def dump(self) -> Arrays:
         """Copies of every column."""

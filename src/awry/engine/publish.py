@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from awry.engine.heat import COLUMN_MS
@@ -22,6 +24,31 @@ SILENT_MS = 60_000
 """A series is called silent after 5 intervals, and never before a minute."""
 
 
+COPY_ALWAYS, COPY_SHARE, COPY_AGE_SECONDS = 20_000, 0.03, 1.0
+"""Slots up to which the columns for readers are copied at every publication; with more, copying them may take this part of the
+time, so that with a million series they are up to a second old."""
+
+
+@njit(cache=True, nogil=True)
+def states(
+    now: int, parked_ms: int, last_seen: NDArray[np.int64], interval: NDArray[np.float32], absent: NDArray[np.uint8],
+    count: NDArray[np.uint32], segment: NDArray[np.float32],
+) -> NDArray[np.uint8]:  # fmt: skip
+    """State of each slot as an index into STATES; times in ms, all arrays by slot."""
+    found = np.zeros(segment.shape[0], np.uint8)
+    for s in range(segment.shape[0]):
+        quiet = now - last_seen[s]
+        if count[s] == 0:
+            found[s] = 0
+        elif quiet > parked_ms:
+            found[s] = 3
+        elif quiet > max(SILENT_INTERVALS * interval[s], SILENT_MS) or absent[s] == 1:
+            found[s] = 2
+        else:
+            found[s] = 0 if np.isnan(segment[s]) else 1
+    return found
+
+
 class Publisher:
     """`publish`, `count` are called by the engine's thread; `delay` by the event loop; `snapshot` is read by anyone."""
 
@@ -29,6 +56,9 @@ class Publisher:
         self._pipeline = pipeline
         self._rate: deque[tuple[int, int]] = deque(maxlen=RATE_STEPS)
         self._delays: deque[int] = deque(maxlen=1024)
+        self._columns: dict[str, Any] = {}
+        self._copied = 0.0
+        self._cost = 0.0
         self.snapshot = self._make(0, "")
 
     def count(self, now: int, samples: int) -> None:
@@ -52,8 +82,7 @@ class Publisher:
         self.snapshot = replace(self.snapshot, store_error=cause)
 
     def _make(self, now: int, store_error: str) -> Snapshot:
-        p, n = self._pipeline, self._pipeline.slots
-        c, latest = p.arrivals.columns, p.latest
+        p = self._pipeline
         held = sorted(p.rules.held.values(), key=lambda h: -h.since)
         open_incidents = sorted((o.incident for o in p.incidents.open.values()), key=lambda i: -i.start)
         delays = list(self._delays)
@@ -61,19 +90,7 @@ class Publisher:
         return Snapshot(
             seq=p.seq,
             time=now,
-            series=n,
-            last_time=c["last_time"][:n].copy(),
-            last_value=p.rates.shown(c["last_value"][:n].copy()),
-            score=latest.score[:n].copy(),
-            segment=latest.segment[:n].copy(),
-            expected=latest.expected[:n].copy(),
-            low=latest.low[:n].copy(),
-            high=latest.high[:n].copy(),
-            interval_ms=c["interval"][:n].copy(),
-            seen=c["count"][:n].copy(),
-            state=self._states(now, n),
-            heat=p.heat.cells[:n],
-            heat_end=(p.heat.newest + 1) * COLUMN_MS,
+            **self._by_slot(now, max((h.slot for h in held), default=-1)),
             rules=tuple(p.rules.rules.values()),
             silences=tuple(p.incidents.silences.values()),
             active=tuple(Active(h.rule, h.slot, h.state, h.since, h.threshold, h.why) for h in held),
@@ -83,12 +100,33 @@ class Publisher:
             delay_ms=float(np.percentile(delays, 99)) / 1e6 if delays else 0.0,
         )
 
-    def _states(self, now: int, n: int) -> NDArray[np.uint8]:
-        c: dict[str, NDArray[Any]] = self._pipeline.arrivals.columns
-        quiet = now - c["last_seen"][:n]
-        state = np.where(np.isnan(self._pipeline.latest.segment[:n]), 0, 1).astype(np.uint8)
-        limit = np.maximum(SILENT_INTERVALS * c["interval"][:n], SILENT_MS)
-        state[(quiet > limit) | (c["absent"][:n] == 1)] = 2
-        state[quiet > self._pipeline.silent_ms] = 3
-        state[c["count"][:n] == 0] = 0
-        return state
+    def _by_slot(self, now: int, most: int) -> dict[str, Any]:
+        """The columns, copied anew unless there are many and that was done lately; they reach beyond slot `most`."""
+        began = time.perf_counter()
+        wait = min(self._cost / COPY_SHARE, COPY_AGE_SECONDS)
+        late = not self._columns or began - self._copied >= wait or self._columns["series"] <= most
+        if self._pipeline.slots <= COPY_ALWAYS or late:
+            self._columns = self._copy(now)
+            self._copied = time.perf_counter()
+            self._cost = self._copied - began
+        return self._columns
+
+    def _copy(self, now: int) -> dict[str, Any]:
+        p, n = self._pipeline, self._pipeline.slots
+        c: dict[str, NDArray[Any]] = {name: column[:n] for name, column in p.arrivals.columns.items()}
+        latest = p.latest.take(slice(0, n))
+        return {
+            "series": n,
+            "last_time": c["last_time"].copy(),
+            "last_value": p.rates.shown(c["last_value"].copy()),
+            "score": latest.score.copy(),
+            "segment": latest.segment.copy(),
+            "expected": latest.expected.copy(),
+            "low": latest.low.copy(),
+            "high": latest.high.copy(),
+            "interval_ms": c["interval"].copy(),
+            "seen": c["count"].copy(),
+            "state": states(now, p.silent_ms, c["last_seen"], c["interval"], c["absent"], c["count"], latest.segment),
+            "heat": p.heat.cells[:n],
+            "heat_end": (p.heat.newest + 1) * COLUMN_MS,
+        }
