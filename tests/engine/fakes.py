@@ -22,14 +22,18 @@ class MemoryStore:
 
     def recover(self) -> Recovery:
         keys: list[str] = []
+        kinds = bytearray()
         positions: dict[str, bytes] = {}
         for tick in self.ticks:
             for slot, key in tick.series:
                 assert slot == len(keys)
                 keys.append(key)
+                kinds.append(slot in tick.counters)
+            for slot, kind in tick.kinds:
+                kinds[slot] = kind
             positions.update(tick.positions)
         last = max([t.seq for t in self.ticks] + [b.seq for b in self.saved.values()], default=0)
-        return Recovery(keys, list(self.saved.values()), iter(list(self.ticks)), last, positions)
+        return Recovery(keys, list(self.saved.values()), iter(list(self.ticks)), last, positions, kinds=bytes(kinds))
 
     def commit(self, ticks: Sequence[Tick]) -> None:
         if self.down.is_set():

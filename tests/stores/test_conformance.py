@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 
 from awry.core.batch import Batch, Scored
 from awry.core.errors import InvalidInput, StoreInUse, StoreUnavailable
-from awry.core.tick import Block, Tick
+from awry.core.tick import Block, Sent, Tick
 from tests.stores.conftest import Opener
 from tests.stores.ticks import ALL, MINUTE, T0, change_of, columns_of, expected_of, incident_of, same, tick_of, work_off
 
@@ -48,6 +48,23 @@ def test_committed_is_recovered(target: str, opened: Opener) -> None:
     for tick, found_tick in zip(ticks, again, strict=True):
         pairs = zip(columns_of((tick.batch, tick.scored)), columns_of((found_tick.batch, found_tick.scored)), strict=True)
         assert all(x.tobytes() == y.tobytes() for x, y in pairs)
+
+
+def test_counters_are_recovered(target: str, opened: Opener) -> None:
+    """Their kind, what they sent in place of the rate, and a later change of kind come back after a restart."""
+    sent = Sent(np.array([1, 4], np.int32), np.array([1e15, np.nan]))
+    later = Tick(seq=3, time=T0 + 3 * MINUTE, batch=Batch.empty(), scored=Scored.blank(0), kinds=((0, 1), (4, 0)))
+    store = opened(target)
+    store.commit([tick_of(1, 6, counters=(1, 4), sent=sent), tick_of(2, 6)])
+    assert bytes([0, 1, 0, 0, 1, 0]) == store.recover().kinds
+    store.commit([later])
+    store.close()
+    found = opened(target).recover()
+    ticks = list(found.ticks)
+    assert bytes([1, 1, 0, 0, 0, 0]) == found.kinds
+    assert ticks[0].sent is not None
+    assert (sent.rows.tobytes(), sent.value.tobytes()) == (ticks[0].sent.rows.tobytes(), ticks[0].sent.value.tobytes())
+    assert [None, None] == [tick.sent for tick in ticks[1:]]
 
 
 def test_deleted_key_is_gone_when_no_tick_before_is_replayed(target: str, opened: Opener) -> None:

@@ -10,8 +10,9 @@ from hypothesis.extra.numpy import arrays
 
 from awry.core.batch import Batch, Scored
 from awry.core.errors import StoreCorrupt
+from awry.core.tick import Sent
 from awry.stores.blobs import pack_arrays, pack_json, unpack_arrays, unpack_json
-from awry.stores.pack import pack_chunk, pack_rows, unpack_rows, unpack_series
+from awry.stores.pack import pack_chunk, pack_rows, pack_sent, unpack_rows, unpack_sent, unpack_series
 from tests.stores.ticks import columns_of, incident_of, tick_of
 
 ANY32 = st.floats(width=32)
@@ -108,3 +109,15 @@ def test_json_is_packed_when_long() -> None:
     large = replace(small, series=small.series * 200)
     assert [small, large] == [unpack_json(pack_json(i), type(i)) for i in (small, large)]
     assert len(pack_json(large)) < 2000
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.dictionaries(st.integers(0, 2**31 - 1), st.floats(), max_size=30))
+def test_sent_round_trip(values: dict[int, float]) -> None:
+    """What counters sent comes back bit for bit; nothing takes no byte."""
+    rows = np.array(sorted(values), np.int32)
+    sent = Sent(rows, np.array([values[row] for row in sorted(values)]))
+    found = unpack_sent(pack_sent(sent))
+    assert values or found is None
+    assert found is None or (rows.tobytes(), sent.value.tobytes()) == (found.rows.tobytes(), found.value.tobytes())
+    assert None is pack_sent(None)

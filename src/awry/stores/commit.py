@@ -9,9 +9,10 @@ import msgspec
 from sqlalchemy import Connection, Table, bindparam, func, insert, select
 
 from awry.core.incident import Change, Incident
+from awry.core.kind import COUNTER, GAUGE
 from awry.core.tick import Block, Tick
 from awry.stores.blobs import pack_arrays, pack_json
-from awry.stores.pack import pack_rows
+from awry.stores.pack import pack_rows, pack_sent
 from awry.stores.schema import changes, checkpoints, incidents, journal, meta, positions, series
 from awry.stores.state import Extra
 
@@ -21,12 +22,14 @@ _SLOTS_ASKED = 500  # parameters of one query
 
 def write_ticks(connection: Connection, ticks: Sequence[Tick]) -> None:
     """Journal rows, series, incidents, changes and positions of some ticks."""
-    new = [{"slot": slot, "seq": tick.seq, "gone": 0, "series_key": key.encode()} for tick in ticks for slot, key in tick.series]
-    _insert(connection, series, new)
+    _insert(connection, series, [row for tick in ticks for row in _series_rows(tick)])
     _insert(connection, journal, [_journal_row(tick, _keys(connection, tick.deleted)) for tick in ticks])
     gone = [{"at": slot} for tick in ticks for slot in tick.deleted]
     if gone:
         connection.execute(series.update().where(series.c.slot == bindparam("at")).values(series_key=b"", gone=1), gone)
+    kinds = [{"at": slot, "now": kind} for tick in ticks for slot, kind in tick.kinds]
+    if kinds:
+        connection.execute(series.update().where(series.c.slot == bindparam("at")).values(kind=bindparam("now")), kinds)
     latest = {incident.id: incident for tick in ticks for incident in tick.incidents}
     _replace(connection, incidents, ("id",), [_incident_row(incident) for incident in latest.values()])
     _insert(connection, changes, [_change_row(change, tick.time) for tick in ticks for change in tick.changes])
@@ -84,6 +87,14 @@ def _keys(connection: Connection, slots: Sequence[int]) -> dict[int, str]:
     return found
 
 
+def _series_rows(tick: Tick) -> list[dict[str, Any]]:
+    kinds = dict.fromkeys(tick.counters, COUNTER)
+    return [
+        {"slot": slot, "seq": tick.seq, "gone": 0, "series_key": key.encode(), "kind": kinds.get(slot, GAUGE)}
+        for slot, key in tick.series
+    ]
+
+
 def _journal_row(tick: Tick, keys: dict[int, str]) -> dict[str, Any]:
     extra = Extra()
     if tick.commands:
@@ -97,6 +108,7 @@ def _journal_row(tick: Tick, keys: dict[int, str]) -> dict[str, Any]:
         "sample_rows": len(tick.batch),
         "extra": msgspec.json.encode(extra) if extra else b"",
         "data": pack_rows(tick.batch, tick.scored),
+        "sent": pack_sent(tick.sent),
     }
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Floats, Scored
 from awry.core.errors import StoreCorrupt
+from awry.core.tick import Sent
 
 JOURNAL_LEVEL, CHUNK_LEVEL = 1, 3
 _HEADER = struct.Struct("<BBIIq")
@@ -71,6 +72,24 @@ def unpack_rows(data: bytes) -> tuple[Batch, Scored]:
         starts = None
     time, value, scored = _columns(reader, flags, base, starts)
     return Batch(slot, time, value), scored
+
+
+def pack_sent(sent: Sent | None) -> bytes | None:
+    """Of a journal row's counters, what was sent; None when there are none."""
+    if sent is None or not sent.rows.shape[0]:
+        return None
+    rows = sent.rows.shape[0]
+    steps = _shuffle(np.diff(sent.rows, prepend=np.int32(0)).astype(np.int32))
+    return _HEADER.pack(_VERSION, 0, rows, 0, 0) + compress(steps + _shuffle(sent.value), JOURNAL_LEVEL)
+
+
+def unpack_sent(data: bytes | None) -> Sent | None:
+    """What the counters of a journal row sent, bit for bit as it was packed."""
+    if not data:
+        return None
+    _, rows, _, _, plain = _open(data)
+    reader = _Reader(plain, rows, 0, rows)
+    return Sent(np.cumsum(reader.column(np.int32), dtype=np.int32), reader.column(np.float64))
 
 
 def pack_chunk(batch: Batch, scored: Scored) -> bytes:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, func, select
 
 from awry.core.errors import StoreCorrupt
+from awry.core.kind import COUNTER
 from awry.core.tick import Block, Recovery, Tick
 from awry.stores.blobs import unpack_arrays
 from awry.stores.connect import Database
-from awry.stores.pack import unpack_rows
+from awry.stores.pack import unpack_rows, unpack_sent
 from awry.stores.schema import changes, checkpoints, incidents, journal, positions, series
 from awry.stores.state import State, unpack_extra
 
@@ -20,8 +21,10 @@ _PAGE = 128
 def recover(database: Database, state: State) -> Recovery:
     """Everything but the ticks at once; the ticks one page of rows at a time."""
     with database.read("read the database") as connection:
+        keys, kinds = _series(connection, state.replayed_from)
         return Recovery(
-            keys=_keys(connection, state.replayed_from),
+            keys=keys,
+            kinds=kinds,
             blocks=_blocks(connection),
             ticks=_ticks(database, state.replayed_from),
             last_seq=state.last_seq,
@@ -38,17 +41,19 @@ def _last_incident(connection: Connection) -> int:
     return int(newest[1:]) if newest[1:].isdecimal() else 0
 
 
-def _keys(connection: Connection, after: int) -> list[str]:
+def _series(connection: Connection, after: int) -> tuple[list[str], bytes]:
     keys: list[str] = []
-    for slot, key in connection.execute(select(series.c.slot, series.c.series_key).order_by(series.c.slot)):
+    kinds = bytearray()
+    for slot, key, kind in connection.execute(select(series.c.slot, series.c.series_key, series.c.kind).order_by(series.c.slot)):
         if slot != len(keys):
             raise StoreCorrupt(f"cannot read the series: slot {len(keys)} is missing", hint="restore the database from a backup")
         keys.append(bytes(key).decode())
+        kinds.append(kind)
     deleting = select(journal.c.extra).where(journal.c.seq > after, journal.c.extra != b"").order_by(journal.c.seq)
     for extra in connection.execute(deleting).scalars():
         for slot, key in unpack_extra(bytes(extra)).get("keys", {}).items():
             keys[slot] = keys[slot] or key  # a second deletion of a slot finds no key any more
-    return keys
+    return keys, bytes(kinds)
 
 
 def _blocks(connection: Connection) -> list[Block]:
@@ -64,11 +69,15 @@ def _ticks(database: Database, after: int) -> Iterator[Tick]:
         with database.read("read the journal") as connection:
             rows = connection.execute(select(journal).where(journal.c.seq > after).order_by(journal.c.seq).limit(_PAGE)).all()
             new: dict[int, list[tuple[int, str]]] = {}
+            counters: dict[int, list[int]] = {}
             if rows:
                 first_seen = series.c.seq.between(rows[0].seq, rows[-1].seq)
-                query = select(series.c.seq, series.c.slot, series.c.series_key).where(first_seen).order_by(series.c.slot)
-                for seq, slot, key in connection.execute(query):
+                c = series.c
+                query = select(c.seq, c.slot, c.series_key, c.kind).where(first_seen).order_by(c.slot)
+                for seq, slot, key, kind in connection.execute(query):
                     new.setdefault(seq, []).append((slot, bytes(key).decode()))
+                    if kind == COUNTER:
+                        counters.setdefault(seq, []).append(slot)
         for row in rows:
             batch, scored = unpack_rows(bytes(row.data))
             extra = unpack_extra(bytes(row.extra))
@@ -78,6 +87,8 @@ def _ticks(database: Database, after: int) -> Iterator[Tick]:
                 batch=batch,
                 scored=scored,
                 series=tuple(new.get(row.seq, ())),
+                counters=tuple(counters.get(row.seq, ())),
+                sent=unpack_sent(None if row.sent is None else bytes(row.sent)),
                 commands=tuple(extra.get("commands", ())),
                 deleted=tuple(extra.get("deleted", ())),
             )
