@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import secrets
 from collections import OrderedDict
@@ -15,6 +17,8 @@ from awry.server.settings import AuthSection
 
 Role = Literal["none", "read", "write"]
 COOKIE = "awry_session"
+INFLUX = ("/write", "/api/v2/write", "/query")
+"""Addresses where a token may come as InfluxDB's clients send one: as the password of Basic or of the parameter `p` too."""
 MAX_SESSIONS = 1000
 """Sessions at a time; the longest unused one ends when another login comes."""
 
@@ -37,7 +41,10 @@ class Auth:
             return ("write" if request.client is not None and is_loopback(request.client.host) else "none"), False
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if token:
-            return (self.role_of(token.strip()) if scheme.lower() == "bearer" else "none"), False
+            roles = [self.role_of(shown) for shown in _tokens(scheme.lower(), token.strip(), request.scope["path"])]
+            return next((role for role in roles if role != "none"), "none"), False
+        if request.scope["path"] in INFLUX and (password := request.query_params.get("p")):
+            return self.role_of(password), False
         return self._session(request.cookies.get(COOKIE, "")), True
 
     def role_of(self, token: str) -> Role:
@@ -68,6 +75,20 @@ class Auth:
             return "none"
         self._sessions.move_to_end(mark)
         return role
+
+
+def _tokens(scheme: str, token: str, path: str) -> list[str]:
+    """What an Authorization header shows as a token; "Token" is InfluxDB's word for "Bearer", with `user:` before it or not."""
+    if scheme == "bearer":
+        return [token]
+    if path not in INFLUX or scheme not in ("token", "basic"):
+        return []
+    if scheme == "token":
+        return [token, token.partition(":")[2]]
+    try:
+        return [base64.b64decode(token, validate=True).decode().partition(":")[2]]
+    except (binascii.Error, UnicodeDecodeError):
+        return []
 
 
 def _digest(session: str) -> str:

@@ -28,7 +28,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_OPEN = ("/healthz", "/readyz", "/login", "/favicon.ico")
+_OPEN = ("/healthz", "/readyz", "/ping", "/login", "/favicon.ico")
 _READS = ("/api/v1/rules/validate", "/api/v1/rules/dry-run", "/logout")
 """POST addresses that change nothing others see."""
 

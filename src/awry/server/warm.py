@@ -14,6 +14,7 @@ from awry.detection.warm import compile_kernels
 from awry.engine.pipeline import Pipeline
 from awry.engine.settings import EngineSettings
 from awry.formats import graphite
+from awry.formats.influx import decode_influx
 from awry.formats.remote_write import decode_remote_write
 from awry.stores.seal import order_by_slot
 
@@ -33,6 +34,9 @@ def compile_all(progress: Callable[[str], None] = lambda _: None) -> None:
     table = SeriesTable()
     for _ in range(2):  # a name is unknown once
         graphite.decode(b"x 1 1700000000\n", table, NOW)
+    progress("the Influx door")
+    for _ in range(2):
+        decode_influx(b"x value=1 1700000000000000000\n", table, NOW)
     progress("the Prometheus door")
     for version, message in ((1, _VERSION_1), (2, _VERSION_2)):
         decode_remote_write(bytes(cramjam.snappy.compress_raw(message)), table, version=version)

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from awry.server.app import App
 
 
-HTTP_SOURCES = ("json", "remote_write")
+HTTP_SOURCES = ("json", "remote_write", "influx")
 """Names that the doors on HTTP have in counters; no other source may take them."""
 
 
 def api_routes(app: App) -> list[BaseRoute]:
     """Everything under /api/v1, the probes, /metrics and the login."""
-    from awry.server.api import forecast, health, incidents, rules, samples, series, session, silences, status, write
+    from awry.server.api import forecast, health, incidents, influx, rules, samples, series, session, silences, state, status, write
 
-    modules = (health, samples, forecast, write, series, incidents, rules, silences, status, session)
+    modules = (health, samples, forecast, write, influx, series, incidents, rules, silences, state, status, session)
     return [route for module in modules for route in module.routes(app)]
