@@ -13,6 +13,8 @@ from numba import njit, types, uint64
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from awry.core.growth import grown
+
 _P1 = np.uint64(0xA0761D6478BD642F)
 _P2 = np.uint64(0xE7037ED1A0B428DB)
 
@@ -64,20 +66,10 @@ def hash_bytes(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def probe(
-    hashes: NDArray[np.uint64],
-    slots: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    blob: NDArray[np.uint8],
-    data: NDArray[np.uint8],
-    start: int,
-    end: int,
+def _locate(
+    hashes: NDArray[np.uint64], starts: NDArray[np.int64], blob: NDArray[np.uint8], data: NDArray[np.uint8], start: int, end: int
 ) -> int:
-    """Slot of the raw key data[start:end], or -1 when the table does not hold it.
-
-    hashes, slots: (capacity,) with capacity a power of two, hash 0 = free. starts: (capacity, ) offset of the key in `blob`,
-    which holds each key after its length as 4 little-endian bytes.
-    """
+    """Place of the raw key data[start:end] in the table, or -1; arguments as in `probe`."""
     h = hash_bytes(data, start, end)
     mask = hashes.shape[0] - 1
     place = np.int64(h & np.uint64(mask))
@@ -94,9 +86,28 @@ def probe(
                 while i < length and blob[at + i] == data[start + i]:
                     i += 1
                 if i == length:
-                    return int(slots[place])
+                    return int(place)
         place = (place + 1) & mask
     return -1
+
+
+@njit(cache=True, nogil=True)
+def probe(
+    hashes: NDArray[np.uint64],
+    slots: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    blob: NDArray[np.uint8],
+    data: NDArray[np.uint8],
+    start: int,
+    end: int,
+) -> int:
+    """Slot of the raw key data[start:end], or -1 when the table does not hold it.
+
+    hashes, slots: (capacity,) with capacity a power of two, hash 0 = free; slot -1 = forgotten. starts: (capacity, ) offset of the
+    key in `blob`, which holds each key after its length as 4 little-endian bytes.
+    """
+    place = _locate(hashes, starts, blob, data, start, end)
+    return int(slots[place]) if place >= 0 else -1
 
 
 @njit(cache=True, nogil=True)
@@ -122,8 +133,39 @@ def _rehash(
             _place(new_hashes, new_slots, new_starts, hashes[i], slots[i], starts[i])
 
 
+@njit(cache=True, nogil=True)
+def _add(
+    hashes: NDArray[np.uint64], slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8], used: int,
+    data: NDArray[np.uint8], ends: NDArray[np.int64], slot: NDArray[np.int32],
+) -> tuple[int, int]:  # fmt: skip
+    """Add raw keys that lie one behind the other in `data`, key i up to ends[i]; room is there. Known ones keep their slots.
+
+    Tells how many bytes of the blob are used now, and how many keys were new.
+    """
+    begin, added = 0, 0
+    for i in range(ends.shape[0]):
+        end = ends[i]
+        place = _locate(hashes, starts, blob, data, begin, end)
+        if place >= 0:
+            if slots[place] < 0:
+                slots[place] = slot[i]
+        else:
+            size = end - begin
+            for byte in range(4):
+                blob[used + byte] = (size >> 8 * byte) & 255
+            blob[used + 4 : used + 4 + size] = data[begin:end]
+            _place(hashes, slots, starts, hash_bytes(data, begin, end), slot[i], used)
+            used += 4 + size
+            added += 1
+        begin = end
+    return used, added
+
+
 class RawIndex:
-    """Raw bytes of a series in one protocol -> slot. One thread adds; kernels read `arrays` in that same thread."""
+    """Raw bytes of a series in one protocol -> slot. One thread adds; kernels read `arrays` in that same thread.
+
+    What is added waits until somebody looks: new series come by the thousand, and one by one they would take ten times as long.
+    """
 
     def __init__(self, capacity: int = 1024) -> None:
         self._hashes = np.zeros(capacity, np.uint64)
@@ -132,43 +174,54 @@ class RawIndex:
         self._blob = np.zeros(capacity * 16, np.uint8)
         self._used = 0
         self._count = 0
+        self._waiting: dict[bytes, int] = {}
 
     def __len__(self) -> int:
-        return self._count
+        return self._count + len(self._waiting)
 
     @property
     def arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]]:
         """hashes, slots, starts, blob: the first four arguments of `probe`. Read anew after each `add`."""
+        if self._waiting:
+            self._settle()
         return self._hashes, self._slots, self._starts, self._blob
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self._hashes.nbytes + self._slots.nbytes + self._starts.nbytes + self._blob.nbytes
+        return self._hashes.nbytes + self._slots.nbytes + self._starts.nbytes + self._used
 
     def find(self, raw: bytes) -> int:
         """Slot of these raw bytes, or -1."""
-        return int(probe(*self.arrays, np.frombuffer(raw, np.uint8), 0, len(raw)))
+        slot = self._waiting.get(raw, -1)
+        return slot if slot >= 0 else int(probe(*self.arrays, np.frombuffer(raw, np.uint8), 0, len(raw)))
 
     def add(self, raw: bytes, slot: int) -> None:
-        """Remember that these raw bytes mean this slot; the caller has seen that they are not known yet."""
-        need = self._used + 4 + len(raw)
-        if need > self._blob.shape[0]:
-            blob = np.zeros(max(need, self._blob.shape[0] * 2), np.uint8)
-            blob[: self._used] = self._blob[: self._used]
-            self._blob = blob
-        if (self._count + 1) * 10 > self._hashes.shape[0] * 7:
-            self._grow()
-        at = self._used
-        self._blob[at : at + 4] = np.frombuffer(len(raw).to_bytes(4, "little"), np.uint8)
-        data = np.frombuffer(raw, np.uint8)
-        self._blob[at + 4 : at + 4 + len(raw)] = data
-        self._used = need
-        _place(self._hashes, self._slots, self._starts, np.uint64(hash_bytes(data, 0, len(raw))), slot, at)
-        self._count += 1
+        """Remember that these raw bytes mean this slot; bytes that are known keep theirs."""
+        self._waiting.setdefault(raw, slot)
 
-    def _grow(self) -> None:
-        size = self._hashes.shape[0] * 2
+    def forget(self, slots: NDArray[np.int32]) -> None:
+        """Whatever means one of these slots means none any more, until it is added again."""
+        if self._waiting:
+            self._settle()
+        self._slots[np.isin(self._slots, slots) & (self._hashes != 0)] = -1
+
+    def _settle(self) -> None:
+        """Put what waits into the table."""
+        raws, slots = list(self._waiting), np.fromiter(self._waiting.values(), np.int32, len(self._waiting))
+        self._waiting = {}
+        data = np.frombuffer(b"".join(raws), np.uint8)
+        ends = np.cumsum(np.fromiter(map(len, raws), np.int64, len(raws)))
+        self._blob = grown(self._blob, self._used + len(data) + 4 * len(raws))
+        size = self._hashes.shape[0]
+        while (self._count + len(raws)) * 10 > size * 7:
+            size *= 2
+        if size > self._hashes.shape[0]:
+            self._grow(size)
+        self._used, added = _add(self._hashes, self._slots, self._starts, self._blob, self._used, data, ends, slots)
+        self._count += added
+
+    def _grow(self, size: int) -> None:
         hashes, slots, starts = np.zeros(size, np.uint64), np.zeros(size, np.int32), np.zeros(size, np.int64)
         _rehash(self._hashes, self._slots, self._starts, hashes, slots, starts)
         self._hashes, self._slots, self._starts = hashes, slots, starts

@@ -77,10 +77,10 @@ class SeriesTable:
             return np.zeros(len(time), np.uint8)
         return inadmissible(time, value, self._clock.now_ms() + self.limits.future_ms)
 
-    def intern(self, key: str, counter: bool = False) -> int:
+    def intern(self, key: str, counter: bool | None = None) -> int:
         """Slot of a canonical key, given a new one at first sight. Raises Overloaded over a limit (counted).
 
-        counter: the protocol says that the series is one; only looked at when it is new.
+        counter: the protocol says that the series is one, or a gauge; None: it says nothing. Only looked at when it is new.
         """
         slot = self._slot_of.get(key)
         if slot is not None:
@@ -92,11 +92,11 @@ class SeriesTable:
         self._slot_of[key] = slot
         return slot
 
-    def intern_raw(self, protocol: str, raw: bytes, key: str, counter: bool = False) -> int:
+    def intern_raw(self, protocol: str, raw: bytes, key: str, counter: bool | None = None) -> int:
         """Slot of a canonical key, remembering that `raw` means it in this protocol."""
         slot = self.intern(key, counter)
         index = self.index(protocol)
-        if len(index) < SPELLINGS * self.limits.total and index.find(raw) < 0:
+        if len(index) < SPELLINGS * self.limits.total:
             index.add(raw, slot)
         return slot
 
@@ -120,14 +120,15 @@ class SeriesTable:
             self.kinds[slot] = counter
 
     def forget(self, slots: Iterable[int]) -> None:
-        """Free the keys of deleted series for new slots; raw bytes are unlearned with all others: the indexes are cheap to rebuild.
+        """Free the keys of deleted series for new slots; raw bytes that meant them mean nothing any more.
 
         `keys` goes on naming the old slots until the engine has decided the deletion.
         """
-        for slot in slots:
-            if self._slot_of.get(self.keys[slot]) == slot:  # not so when it was deleted before and has a successor
-                del self._slot_of[self.keys[slot]]
-        self._index.clear()
+        gone = [slot for slot in slots if self._slot_of.get(self.keys[slot]) == slot]  # not so: deleted before, with a successor
+        for slot in gone:
+            del self._slot_of[self.keys[slot]]
+        for index in self._index.values():
+            index.forget(np.array(gone, np.int32))
 
     def _admit(self) -> None:
         limits = self.limits
