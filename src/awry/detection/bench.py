@@ -67,7 +67,8 @@ class Bench:
         layout = sorted((key, a.dtype.str, a.shape[1:]) for key, a in self._blank.items())
         self.id = crc32(repr((name, layout)).encode())
         """Stands for the name and the layout of a row, in dumps."""
-        self.row_bytes = sum(a.dtype.itemsize * int(np.prod(a.shape[1:])) for a in self._blank.values())
+        self._sizes = [a.dtype.itemsize * int(np.prod(a.shape[1:])) for _, a in sorted(self._blank.items())]
+        self.row_bytes = sum(self._sizes)
         if calendar is not None:
             give_calendar(detector, calendar, self._zone_of)
 
@@ -82,10 +83,14 @@ class Bench:
         self.judge.grow(self.used)
         return np.concatenate([np.array(again, np.int32), new])
 
-    def free(self, row: int) -> None:
-        """Take a row back and make it blank; nobody steps meanwhile."""
-        self.judge.load({key: np.zeros((1, *a.shape[1:]), a.dtype) for key, a in self._blank.items()}, row)
-        self._free.setdefault((int(self._zone[row]), int(self._group[row])), []).append(row)
+    def free(self, rows: NDArray[np.int32]) -> None:
+        """Take rows back and make them blank; nobody steps meanwhile."""
+        rows = np.sort(rows)
+        for start, stop, _ in _runs(rows):
+            self.judge.load({key: np.zeros((stop - start, *a.shape[1:]), a.dtype) for key, a in self._blank.items()}, start)
+        homes = zip(self._zone[rows].tolist(), self._group[rows].tolist(), rows.tolist(), strict=True)
+        for zone, group, row in homes:
+            self._free.setdefault((zone, group), []).append(row)
 
     def step(self, row: NDArray[np.int32], batch: Batch) -> Scored:
         """Judge the batch with these rows in place of its slots; the parts are numbered as in PARTS."""
@@ -114,6 +119,15 @@ class Bench:
             at += size
         for start, _, at_rows in _runs(rows):
             self.judge.load({key: a[at_rows] for key, a in state.items()}, start)
+
+    def row_by_row(self, data: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+        """What `pack` gave for `count` rows, as one line of bytes each: (count, row_bytes)."""
+        ends = np.cumsum([size * count for size in self._sizes])[:-1]
+        return np.concatenate([part.reshape(count, -1) for part in np.split(data, ends)], axis=1)
+
+    def key_by_key(self, lines: NDArray[np.uint8]) -> bytes:
+        """The inverse of `row_by_row`."""
+        return b"".join(part.tobytes() for part in np.split(lines, np.cumsum(self._sizes)[:-1], axis=1))
 
     def _zone_of(self, row: int) -> int:
         return int(self._zone[row])

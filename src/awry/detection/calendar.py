@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Times
 from awry.core.errors import InvalidInput
+from awry.core.placement import Placement
 from awry.detection.state import kernel
 
 FIRST_YEAR, LAST_YEAR = 1970, 2099
@@ -212,6 +213,18 @@ def _country_hint(country: str, known: dict[str, list[str]]) -> str:
     if country.upper() in known:
         return f"did you mean {country.upper()!r}?"
     return 'countries have two letters (ISO 3166), their parts follow a dash: "DE", "DE-BY", "US-CA"'
+
+
+def calendar_of(placement: Placement) -> Calendar | None:
+    """Every pair of zone and holidays that the configuration can lead to; None when all are UTC without holidays.
+
+    Raises InvalidInput for names nobody knows, and for too many pairs.
+    """
+    default = placement.default
+    zones = dict.fromkeys([default.time_zone, *(t.time_zone for t in placement.tables if t.time_zone is not None)])
+    days = dict.fromkeys([default.holidays, *(t.holidays for t in placement.tables if t.holidays is not None)])
+    pairs = list(product(zones, days))
+    return None if pairs == [("UTC", "")] else Calendar.of(pairs)
 
 
 def give_calendar(detector: object, calendar: Calendar, zone_of: Callable[[int], int] | None = None) -> bool:

@@ -9,8 +9,6 @@ of detectors makes no noise. All of it follows from the series' own samples and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +19,28 @@ from awry.core.placement import AUTO, Place, Placement
 from awry.core.protocols import Judge
 from awry.core.series_key import without_label
 from awry.detection.bench import Bench, Gate
-from awry.detection.calendar import Calendar
+from awry.detection.calendar import calendar_of
 from awry.detection.catalogue import make_judge
+from awry.detection.choice import BY_DEFAULT, BY_MEMORY, FOUND, PARKED, TOLD, YOUNG, Choice, reason_in_words
+from awry.detection.columns import (
+    BENCH,
+    COLUMNS,
+    DUE,
+    NEXT,
+    NEXT_ROW,
+    ODD,
+    ROW,
+    SAVED,
+    SEEN,
+    SINCE,
+    WHY,
+    WHY_ODD,
+    WHY_OF,
+    WHY_ZEROS,
+    ZEROS,
+)
 from awry.detection.evidence import NEVER, Evidence, next_look, observe
+from awry.detection.parked import dump_columns, from_blobs, sections, to_blobs
 from awry.detection.parts import PARTS
 
 SWITCH = 256
@@ -31,21 +48,6 @@ SWITCH = 256
 FULL_BYTES = 6500
 """Memory of a series with the default detector, everything counted; what `memory_bytes` is divided by."""
 LEAN = "lean"
-
-BENCH, ROW, NEXT, NEXT_ROW, SEEN, DUE, SINCE, ZEROS, ODD, WHY, WHY_OF, WHY_ZEROS, WHY_ODD = range(13)
-"""Columns by slot: its bench plus one (0: none yet) and row; the same of the one that is learning; samples seen, at the next look,
-at the last one; counts since; and why: one of the following with the counts that led to it."""
-TOLD, BY_DEFAULT, BY_MEMORY, YOUNG, FOUND = range(5)
-COLUMNS = 13
-SAVED = (SEEN, DUE, SINCE, ZEROS, ODD, WHY, WHY_OF, WHY_ZEROS, WHY_ODD)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A series' detector, and why it has that one, in words."""
-
-    detector: str
-    reason: str
 
 
 class Router:
@@ -128,23 +130,16 @@ class Router:
         if slot >= self._slots or not self._at[BENCH][slot]:
             return Choice(self._main, "not seen yet")
         at = self._at[:, slot].tolist()
-        name, found = self._benches[at[BENCH] - 1].name, Evidence(at[WHY_OF], at[WHY_ZEROS], at[WHY_ODD])
-        full = "[detection] memory_bytes is used up by the series before it"
-        if at[WHY] == TOLD:
-            place = self._place_of(slot)
-            reason = f"[series.{place.told_by}] of the configuration says so"
-            if place.siblings_by:
-                reason += f", beside its siblings of other {place.siblings_by}"
-        elif at[WHY] == BY_DEFAULT:
-            reason = "[detection] of the configuration says so"
-        elif at[WHY] == BY_MEMORY:
-            reason = full
-        elif at[WHY] == YOUNG:
-            reason = "every series begins with it"
-        elif name == self._intermittent:
-            reason = f"{found.words}: judged by its events"
-        else:
-            reason = f"{found.against}: judged by its values" + (f"; {full}" if slot >= self._full else "")
+        name, evidence = self._benches[abs(at[BENCH]) - 1].name, Evidence(at[WHY_OF], at[WHY_ZEROS], at[WHY_ODD])
+        if at[BENCH] < 0:
+            return Choice(name, PARKED)
+        place = self._place_of(slot)
+        by_events = name == self._intermittent
+        found = ""
+        if at[WHY] == FOUND:
+            found = f"{evidence.words}: judged by its events" if by_events else f"{evidence.against}: judged by its values"
+        told_by = (place.told_by, place.siblings_by)
+        reason = reason_in_words(at[WHY], told_by=told_by, found=found, full=slot >= self._full and not by_events)
         if at[NEXT]:
             left = at[DUE] - at[SEEN]
             reason += f"; {self._benches[at[NEXT] - 1].name} takes over in {left:,} samples"
@@ -153,53 +148,72 @@ class Router:
     def seat(self, slot: int) -> tuple[Judge, int] | None:
         """The judge that speaks for a series, and its row there; None before its first sample. For readers; any thread may ask."""
         bench, row = self._at[[BENCH, ROW], slot].tolist() if slot < self._slots else (0, 0)
-        return (self._benches[bench - 1].judge, row) if bench else None
+        return (self._benches[bench - 1].judge, row) if bench > 0 else None
 
     def dump(self, start: int = 0, stop: int | None = None) -> Arrays:
         """Copies of the state of slots [start, stop): `slots` by slot; `rows`, the rows of all benches as bytes.
 
         The layout does not depend on the detectors: a series whose detector is gone or has changed is learned anew, alone.
         """
-        end = self._slots if stop is None else min(stop, self._slots)
-        at = self._at[:, start:end]
-        slots = np.zeros((max(end - start, 0), 4 + len(SAVED)), np.int64)
-        packed = []
-        for bench, role, where in _by_bench(at, self._benches):
-            slots[where, role], slots[where, 2 + role] = bench.id, bench.row_bytes
-        slots[:, 4:] = at[list(SAVED)].T
-        for id_ in np.unique(slots[:, :2]).tolist():
-            for bench, role, where in _by_bench(at, self._benches):
-                if bench.id == id_:
-                    packed.append(bench.pack(at[NEXT_ROW if role else ROW][where]))
-        return {"slots": slots, "rows": np.frombuffer(b"".join(packed), np.uint8)}
+        return dump_columns(self._at[:, start : self._slots if stop is None else min(stop, self._slots)], self._benches)
 
     def load(self, state: Arrays, start: int = 0) -> None:
         """Take over dumped state from slot `start` on, growing as needed."""
         slots, data = np.asarray(state["slots"], np.int64), np.asarray(state["rows"], np.uint8)
-        stop = start + slots.shape[0]
-        self._widen(stop)
-        kept = self._kept(start, slots[:, 0])
-        before = self._at[:, start:stop].copy()
-        self._at[:, start:stop] = 0
-        self._at[list(SAVED), start:stop] = slots[:, 4:].T
-        offset, known = 0, {bench.id: bench for bench in self._known()}
-        for id_ in np.unique(slots[:, :2][slots[:, :2] > 0]).tolist():
-            for role in (0, 1):
-                where = np.flatnonzero(slots[:, role] == id_)
-                size = int(slots[where[0], 2 + role]) * where.size if where.size else 0
-                wanted = np.flatnonzero(kept[where])
-                if id_ in known and wanted.size:
-                    rows = self._seats(known[id_], start + where[wanted], None if role else before[:, where[wanted]])
-                    known[id_].unpack(rows, data[offset : offset + size], wanted, where.size)
-                    self._at[NEXT if role else BENCH, start + where[wanted]] = self._benches.index(known[id_]) + 1
-                    self._at[NEXT_ROW if role else ROW, start + where[wanted]] = rows
-                offset += size
-        self._leave(before, self._at[:, start:stop])
-        self._place((start + np.flatnonzero(~kept)).tolist())
-        lost = start + np.flatnonzero(kept & (slots[:, 1] != 0) & (self._at[NEXT, start:stop] == 0))
-        self._at[DUE, lost] = self._at[SEEN, lost] + 1
-        self._learning = int(np.count_nonzero(self._at[NEXT]))
+        self._widen(start + slots.shape[0])
+        self._load(np.arange(start, start + slots.shape[0]), slots, data)
         self._plain = self._is_plain()
+
+    def park(self, slots: Sequence[int]) -> list[bytes]:
+        """Give the state of these series away, one self-describing blob each; their rows are free for others."""
+        with self._gate.alone():
+            which = np.array(slots, np.intp)
+            blobs = to_blobs(dump_columns(self._at[:, which], self._benches), {bench.id: bench for bench in self._benches})
+            self._release(which)
+        return blobs
+
+    def unpark(self, slots: Sequence[int], blobs: Sequence[bytes]) -> None:
+        """Take back the state of series that were parked or forgotten; one whose blob says nothing begins anew."""
+        with self._gate.alone():
+            saved, data = from_blobs(blobs, 4 + len(SAVED), {bench.id: bench for bench in self._known()})
+            self._load(np.array(slots, np.intp), saved, data)
+            self._plain = False
+
+    def forget(self, slots: Sequence[int]) -> None:
+        """Let go of the state of these series."""
+        with self._gate.alone():
+            self._release(np.array(slots, np.intp))
+
+    def _load(self, mine: NDArray[np.intp], slots: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
+        """Give the slots `mine`, in rising order, what was dumped."""
+        at = self._at
+        kept = self._kept(mine, slots[:, 0])
+        before = at[:, mine]
+        learning = np.count_nonzero(before[NEXT])
+        at[:, mine] = 0
+        at[np.array(SAVED)[:, None], mine] = slots[:, 4:].T
+        known = {bench.id: bench for bench in self._known()}
+        for id_, role, where, span in sections(slots):
+            wanted = np.flatnonzero(kept[where])
+            if id_ in known and wanted.size:
+                rows = self._seats(known[id_], mine[where[wanted]], None if role else before[:, where[wanted]])
+                known[id_].unpack(rows, data[span], wanted, where.size)
+                at[NEXT if role else BENCH, mine[where[wanted]]] = self._benches.index(known[id_]) + 1
+                at[NEXT_ROW if role else ROW, mine[where[wanted]]] = rows
+        self._leave(before, at[:, mine])
+        self._place(mine[~kept].tolist())
+        lost = mine[kept & (slots[:, 1] != 0) & (at[NEXT, mine] == 0)]
+        at[DUE, lost] = at[SEEN, lost] + 1
+        self._learning += int(np.count_nonzero(at[NEXT, mine])) - int(learning)
+
+    def _release(self, mine: NDArray[np.intp]) -> None:
+        """Free the rows of these series. Nobody steps meanwhile."""
+        before = self._at[:, mine]
+        self._learning -= int(np.count_nonzero(before[NEXT]))
+        self._at[:, mine] = 0
+        self._at[BENCH, mine] = -np.maximum(np.abs(before[BENCH]), 1)
+        self._leave(before, self._at[:, mine])
+        self._plain = False
 
     def _judge(self, batch: Batch) -> Scored:
         with self._gate:
@@ -228,7 +242,7 @@ class Router:
         for s in slots[at[SEEN][slots] >= at[DUE][slots]].tolist():
             found = Evidence(int(at[SEEN, s] - at[SINCE, s]), int(at[ZEROS, s]), int(at[ODD, s]))
             if at[NEXT, s]:
-                self._benches[at[BENCH, s] - 1].free(int(at[ROW, s]))
+                self._benches[at[BENCH, s] - 1].free(at[ROW, [s]])
                 at[BENCH, s], at[ROW, s], at[NEXT, s], at[NEXT_ROW, s] = at[NEXT, s], at[NEXT_ROW, s], 0, 0
                 self._learning -= 1
                 at[DUE, s] = next_look(int(at[SEEN, s]))
@@ -291,8 +305,8 @@ class Router:
             return LEAN, BY_MEMORY
         return ("default" if place.told_by else self._main), YOUNG
 
-    def _kept(self, start: int, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which series from slot `start` on go on with what was saved: the bench is there, and the configuration agrees."""
+    def _kept(self, slots: NDArray[np.intp], ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these series go on with what was saved: the bench is there, and the configuration agrees."""
         names = {bench.id: bench.name for bench in self._known()}
 
         def keeps(slot: int, id_: int) -> bool:
@@ -301,9 +315,9 @@ class Router:
             name, why = self._named(self._place_of(slot), slot)
             return names[id_] == name or (why in (YOUNG, BY_MEMORY) and names[id_] == self._intermittent)
 
-        if self._placement.tables or start + len(ids) > self._full:
-            return np.array([keeps(start + i, id_) for i, id_ in enumerate(ids.tolist())], np.bool_)
-        return np.isin(ids, [id_ for id_ in names if keeps(start, id_)])
+        if self._placement.tables or (slots.size and slots[-1] >= self._full):
+            return np.array([keeps(slot, id_) for slot, id_ in zip(slots.tolist(), ids.tolist(), strict=True)], np.bool_)
+        return np.isin(ids, [id_ for id_ in names if keeps(int(slots[0]), id_)] if slots.size else [])
 
     def _seats(self, bench: Bench, slots: NDArray[np.intp], before: NDArray[np.int32] | None) -> NDArray[np.int32]:
         """A row of the bench for each of these series: the one it has, else another; before: their columns till now."""
@@ -324,8 +338,8 @@ class Router:
         """Free the rows that these series had and have no more; columns of the same series."""
         for which, row in ((BENCH, ROW), (NEXT, NEXT_ROW)):
             left = (before[which] > 0) & ((before[which] != now[which]) | (before[row] != now[row]))
-            for number, at in before[[which, row]][:, left].T.tolist():
-                self._benches[number - 1].free(at)
+            for number in np.unique(before[which, left]).tolist():
+                self._benches[number - 1].free(before[row, left & (before[which] == number)])
 
     def _known(self) -> Iterable[Bench]:
         """The benches there are, and those that evidence or memory may ask for."""
@@ -374,24 +388,3 @@ class Router:
 def choice_of(judge: Judge | None, slot: int) -> Choice | None:
     """Which detector a series has and why; None when the judge has but one."""
     return judge.choice(slot) if isinstance(judge, Router) else None
-
-
-def calendar_of(placement: Placement) -> Calendar | None:
-    """Every pair of zone and holidays that the configuration can lead to; None when all are UTC without holidays.
-
-    Raises InvalidInput for names nobody knows, and for too many pairs.
-    """
-    default = placement.default
-    zones = dict.fromkeys([default.time_zone, *(t.time_zone for t in placement.tables if t.time_zone is not None)])
-    days = dict.fromkeys([default.holidays, *(t.holidays for t in placement.tables if t.holidays is not None)])
-    pairs = list(product(zones, days))
-    return None if pairs == [("UTC", "")] else Calendar.of(pairs)
-
-
-def _by_bench(at: NDArray[np.int32], benches: Sequence[Bench]) -> Iterable[tuple[Bench, int, NDArray[np.intp]]]:
-    """(bench, role, where): the series it speaks for (role 0), then those it is learning (1)."""
-    for number, bench in enumerate(benches, 1):
-        for role, column in ((0, BENCH), (1, NEXT)):
-            where = np.flatnonzero(at[column] == number)
-            if where.size:
-                yield bench, role, where

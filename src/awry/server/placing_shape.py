@@ -1,4 +1,4 @@
-"""Tables `[series.NAME]` of the config file, checked: which detector, time zone and holidays the series of a selector get."""
+"""Tables `[series.NAME]` of the config file, checked: which detector, time zone, holidays and kind a selector's series get."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from awry.core.errors import InvalidInput
+from awry.core.kind import KINDS
 from awry.core.placement import AUTO, Placement, Placing
 from awry.core.selector import parse_selector
-from awry.detection.calendar import holiday_table, zone_table
+from awry.detection.calendar import calendar_of, holiday_table, zone_table
 from awry.detection.catalogue import detector_names
-from awry.detection.router import calendar_of
 from awry.server.components import nearest
 
 SERIES_KEYS = {
@@ -20,6 +20,7 @@ SERIES_KEYS = {
     "siblings_by": ("text", "none", "For the detector peers: the label, such as host, in which alone siblings differ."),
     "time_zone": ("text", "as [detection]", "Time zone whose hours and weekdays they follow, such as Europe/Berlin."),
     "holidays": ("text", "as [detection]", "Country whose holidays are days of rest, such as DE or DE-BY; empty means none."),
+    "kind": ("text", "by the protocol or name", "counter: stored, judged and shown as its rate per second; gauge: as it is sent."),
 }
 """Key -> type, default, sentence; the docs are written from it."""
 
@@ -43,7 +44,7 @@ def read_placing(name: str, table: Mapping[str, Any]) -> tuple[Placing | None, l
     if problems:
         return None, problems
     detector, zone, days = (stated.get(key) for key in ("detector", "time_zone", "holidays"))
-    return Placing.of(name, stated["selector"], detector, zone, days, stated.get("siblings_by", "")), []
+    return Placing.of(name, stated["selector"], detector, zone, days, stated.get("siblings_by", ""), stated.get("kind")), []
 
 
 def placing_problems(stated: Mapping[str, str], together: str = "") -> list[Problem]:
@@ -54,6 +55,7 @@ def placing_problems(stated: Mapping[str, str], together: str = "") -> list[Prob
         "siblings_by": _check_label,
         "time_zone": zone_table,
         "holidays": holiday_table,
+        "kind": _check_kind,
     }
     problems: list[Problem] = []
     for key, value in stated.items():
@@ -86,6 +88,11 @@ def _check_detector(name: str) -> None:
     if name != AUTO and name not in detector_names():
         known = [AUTO, *detector_names()]
         raise InvalidInput(f"cannot find the detector {name!r}", hint=f"there are: {', '.join(known)}{nearest(name, known)}")
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise InvalidInput(f"cannot use the kind {kind[:80]!r}", hint=f"there are: {', '.join(KINDS)}{nearest(kind, list(KINDS))}")
 
 
 def _check_label(label: str) -> None:
