@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from awry.core.clock import ManualClock
+from awry.core.kind import kind_of
 from awry.core.placement import Place, Placing
 from awry.server.app import AppOptions
 from awry.server.config import check_config, load_config
@@ -108,6 +109,20 @@ def test_the_tables_of_the_file_become_the_placement(tmp_path: Path) -> None:
     assert 1 << 30 == config.detection.memory_bytes
 
 
+def test_the_first_table_that_states_a_kind_decides_it(tmp_path: Path) -> None:
+    """Over what the protocol says and the name suggests, which decide where no table does."""
+    file = tmp_path / "awry.toml"
+    file.write_text(
+        "[series.zone]\nselector = 'jobs_total'\ntime_zone = \"Europe/Berlin\"\n\n"
+        "[series.memory]\nselector = 'mem_total{}'\nkind = \"gauge\"\n\n"
+        '[series.packets]\nselector = \'{__name__=~"packets|mem_total"}\'\nkind = "counter"\n'
+    )
+    placement = load_config(file).placement
+    keys = ["mem_total", 'mem_total{host="a"}', "packets", "jobs_total", "jobs_totals", "jobs", 'a{b="_total"}']
+    for told, expected in [(None, [0, 0, 1, 1, 0, 0, 0]), (True, [0, 0, 1, 1, 1, 1, 1]), (False, [0, 0, 1, 0, 0, 0, 0])]:
+        assert expected == [kind_of(key, placement, told) for key in keys]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -124,6 +139,7 @@ def test_the_tables_of_the_file_become_the_placement(tmp_path: Path) -> None:
         ('[detection]\ndetector = "peers"\n', 2, "compares a series with its siblings"),
         ('[series.a]\nselector = "x"\nsiblings_by = "host"\n', 3, "looks at no siblings"),
         ('[series.a]\nselector = "x"\ndetector = "peers"\nsiblings_by = "ho st"\n', 4, "cannot use the label"),
+        ('[series.a]\nselector = "x"\nkind = "conter"\n', 3, "did you mean 'counter'?"),
         ('[series]\nselector = "x"\n', 2, "write [series.NAME]"),
     ],
 )

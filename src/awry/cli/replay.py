@@ -18,6 +18,7 @@ from awry.core.batch import Batch
 from awry.core.clock import SystemClock
 from awry.core.errors import AwryError, InvalidInput, Overloaded, StoreUnavailable
 from awry.core.incident import Change
+from awry.core.kind import kind_of
 from awry.core.placement import Placement
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ def _engine(recorded: Recorded, config: Path | None, detector: str | None, speed
         for _, problem in placing_problems({"detector": detector}):
             raise problem
         placement = replace(placement, default=replace(placement.default, detector=detector))
-    pipeline = Pipeline(Router(placement, memory_bytes=memory), recorded.keys, EngineSettings(shards=1))
+    kinds = bytes(kind_of(key, placement) for key in recorded.keys)
+    pipeline = Pipeline(Router(placement, memory_bytes=memory), recorded.keys, EngineSettings(shards=1), kinds=kinds)
     first = int(recorded.batch.time[0])
     pipeline.step(first, Batch.empty(), [PutRule(rule) for rule in rules])
     pacer, opened, began, last = Pacer(speed, first), 0, time.monotonic(), first

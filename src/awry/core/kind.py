@@ -16,12 +16,17 @@ PROMETHEUS = (TOTAL, "_count", "_sum", "_bucket")
 """The endings of the names of counters in Prometheus' text format: histograms and summaries are sent as several counters."""
 
 
-def kind_of(key: str, placement: Placement, counter: bool = False) -> int:
-    """GAUGE or COUNTER for the series of a canonical key. counter: the protocol says that it is one."""
+def kind_of(key: str, placement: Placement, counter: bool | None = None) -> int:
+    """GAUGE or COUNTER for the series of a canonical key.
+
+    counter: the protocol says that it is one, or a gauge; None: it says nothing.
+    """
     told = placement.kind_of(key)
     if told:
         return KINDS.index(told)
-    return COUNTER if counter or name_of(key).endswith(TOTAL) else GAUGE
+    if counter is None:
+        counter = name_of(key).endswith(TOTAL)
+    return COUNTER if counter else GAUGE
 
 
 def counts(name: str) -> bool:

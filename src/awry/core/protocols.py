@@ -139,8 +139,11 @@ class Archive(Protocol):
         """Stored samples of one series with start <= time < end (Unix ms), in order of time."""
         ...
 
-    def recent(self, batch: Batch) -> NDArray[np.bool_]:
-        """Which rows equal a stored sample (NaN equals NaN), as far as it lies in the recent past; fast also for many series."""
+    def recent(self, batch: Batch, by_time: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows equal a stored sample (NaN equals NaN), as far as it lies in the recent past; fast also for many series.
+
+        by_time: (n,) rows of which the time alone is compared.
+        """
         ...
 
     def incidents(

@@ -22,10 +22,10 @@ class Decoded:
     refused: Mapping[str, int] = field(default_factory=dict)
 
 
-def intern(table: SeriesTable, protocol: str, raw: bytes, key: str, counter: bool = False) -> int:
+def intern(table: SeriesTable, protocol: str, raw: bytes, key: str, counter: bool | None = None) -> int:
     """Slot of a key, remembering its raw bytes; -1 when a limit on series refuses it (the table counts that).
 
-    counter: the protocol says that the series is one.
+    counter: the protocol says that the series is one, or a gauge; None: it says nothing.
     """
     try:
         return table.intern_raw(protocol, raw, key, counter)

@@ -72,8 +72,9 @@ class App:
         self.started = 0
         """Unix ms at which everything was entered; 0 before."""
         self.table = SeriesTable(
-            SeriesLimits(config.limits.series, config.limits.new_series_per_minute, config.engine.future_tolerance_ms), self.clock
-        )
+            SeriesLimits(config.limits.series, config.limits.new_series_per_minute, config.engine.future_tolerance_ms), self.clock,
+            config.placement,
+        )  # fmt: skip
         self.auth = Auth(config.auth, self.clock)
         self.judge: Judge = self.options.judge() if self.options.judge else wiring.build_judge(config)
         self.engine: Engine

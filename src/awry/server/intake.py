@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch
 from awry.core.errors import AwryError
+from awry.core.kind import COUNTER
 from awry.core.protocols import Archive
 from awry.core.tick import REASONS, Receipt
 
@@ -40,7 +41,9 @@ async def take(app: App, source: str, batch: Batch, received: int, refused: Mapp
     late = np.flatnonzero(receipt.reasons == LATE)
     if not late.size:
         return receipt
-    equal = await app.read(stored_already, app.archive, batch.take(receipt.rows[late]))
+    behind = batch.take(receipt.rows[late])
+    kinds = np.frombuffer(bytes(app.table.kinds), np.uint8)
+    equal = await app.read(stored_already, app.archive, behind, kinds[behind.slot] == COUNTER)
     reasons = receipt.reasons.copy()
     reasons[late[equal]] = DUPLICATE
     refusals, moved = app.engine.counters.of(source).refused, int(equal.sum())
@@ -52,9 +55,9 @@ async def take(app: App, source: str, batch: Batch, received: int, refused: Mapp
     return Receipt(receipt.accepted, receipt.rows, reasons)
 
 
-def stored_already(archive: Archive, batch: Batch) -> NDArray[np.bool_]:
-    """Which rows equal a stored sample, NaN being equal to NaN; blocking."""
-    found = archive.recent(batch)
+def stored_already(archive: Archive, batch: Batch, counter: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows equal a stored sample, NaN being equal to NaN; blocking. Of a counter its rate is stored: the time alone tells."""
+    found = archive.recent(batch, counter)
     until = time.monotonic() + LOOKUP_SECONDS
     older = np.flatnonzero(~found)
     older = older[np.argsort(batch.slot[older], kind="stable")]
@@ -67,7 +70,7 @@ def stored_already(archive: Archive, batch: Batch) -> NDArray[np.bool_]:
             continue
         at = np.minimum(np.searchsorted(stored.time, times), len(stored) - 1)
         same = (stored.value[at] == values) | (np.isnan(stored.value[at]) & np.isnan(values))
-        found[rows] = (stored.time[at] == times) & same
+        found[rows] = (stored.time[at] == times) & (same | counter[rows])
     return found
 
 

@@ -53,8 +53,8 @@ def _from_head(state: State, slot: int) -> tuple[Batch, Scored]:
     return batch.take(rows), scored.take(rows)
 
 
-def find_recent(state: State, batch: Batch) -> NDArray[np.bool_]:
-    """Which rows equal a sample of the head (NaN equals NaN)."""
+def find_recent(state: State, batch: Batch, by_time: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows equal a sample of the head (NaN equals NaN); of those `by_time` the time alone is compared."""
     head, _ = state.head.view()
     head = head.take(np.isin(head.slot, batch.slot))
     both = Batch.concat([head, batch])
@@ -66,8 +66,8 @@ def find_recent(state: State, batch: Batch) -> NDArray[np.bool_]:
     mine, theirs = order[rows], order[before[rows]]
     same = (both.slot[mine] == both.slot[theirs]) & (both.time[mine] == both.time[theirs])
     a, b = both.value[mine], both.value[theirs]
-    found = np.zeros(len(batch), np.bool_)
-    found[mine[same & ((a == b) | (np.isnan(a) & np.isnan(b)))] - len(head)] = True
+    found, asking = np.zeros(len(batch), np.bool_), mine - len(head)
+    found[asking[same & ((a == b) | (np.isnan(a) & np.isnan(b)) | by_time[asking])]] = True
     return found
 
 

@@ -106,9 +106,9 @@ class SqlStore:
         """Stored samples of one series with start <= time < end (Unix ms), in order of time."""
         return archive.read_samples(self._database, self._state, slot, start, end)
 
-    def recent(self, batch: Batch) -> NDArray[np.bool_]:
-        """Which rows equal a stored sample that is not sealed yet (NaN equals NaN)."""
-        return archive.find_recent(self._state, batch)
+    def recent(self, batch: Batch, by_time: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows equal a stored sample that is not sealed yet (NaN equals NaN); of those `by_time` the time alone counts."""
+        return archive.find_recent(self._state, batch, by_time)
 
     def incidents(
         self, *, state: str = "all", start: int | None = None, end: int | None = None, limit: int = 100, after: str = ""
