@@ -84,7 +84,7 @@ def test_an_old_database_goes_on(target: str, opened: Opener) -> None:
 
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_crash_in_the_middle(target: str, opened: Opener, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    """Wherever the process dies during an upgrade the next start ends it, also where each change of a table is committed at once."""
+    """Wherever an upgrade is cut short the next start ends it, also where each change of a table is committed at once."""
     make_old(target)
     done = 0
 

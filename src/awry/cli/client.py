@@ -1,9 +1,11 @@
-"""A running server as the command line sees it: its address, its token, its errors; for top, series and replay."""
+"""A running server as the command line sees it: its address, its token, its errors; for top, series, replay and state."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,23 +58,39 @@ class Client:
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """The JSON answer of one call. Raises Overloaded for 429, StoreUnavailable for 503, InvalidInput for other 4xx."""
-        try:
+        with self._reached():
             response = self._http.request(method, path, **options)
+        if response.is_success:
+            return response.json() if response.content else None
+        raise self._refusal(response)
+
+    def stream(self, path: str, **options: Any) -> Iterator[bytes]:
+        """The body of a GET, piece by piece. Raises as `call`; also when the server ends it early."""
+        with self._reached(), self._http.stream("GET", path, **options) as response:
+            if not response.is_success:
+                response.read()
+                raise self._refusal(response)
+            yield from response.iter_raw()
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
             raise AwryError(
                 f"cannot reach {self.url}: {error or type(error).__name__}", hint="is `awry serve` running there? --url says where"
             ) from error
-        if response.is_success:
-            return response.json() if response.content else None
+
+    def _refusal(self, response: httpx.Response) -> AwryError:
         message, hint = _explain(response)
         if response.status_code == 401:
             hint = "give the file of the server's token with --token-file, or set AWRY_TOKEN"
         if response.status_code == 429:
             wait = response.headers.get("Retry-After", "1")
-            raise Overloaded(message, after_seconds=float(wait) if wait.isdigit() else 1.0, hint=hint)
+            return Overloaded(message, after_seconds=float(wait) if wait.isdigit() else 1.0, hint=hint)
         if response.status_code == 503:
-            raise StoreUnavailable(message, hint=hint)
-        raise InvalidInput(message, hint=hint)
+            return StoreUnavailable(message, hint=hint)
+        return InvalidInput(message, hint=hint)
 
 
 def _explain(response: httpx.Response) -> tuple[str, str]:

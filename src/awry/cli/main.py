@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "series": ("awry.cli.series", "list or delete series of a running server"),
     "bench": ("awry.cli.bench", "measure detection quality on a benchmark"),
     "check-config": ("awry.cli.check_config", "find every mistake of a config file"),
+    "state": ("awry.cli.state", "move everything to another machine or database"),
     "backup": ("awry.cli.backup", "copy the database, also while the server runs"),
     "compact": ("awry.cli.compact", "seal, apply retention and give space back (server stopped)"),
     "version": ("awry.cli.version", "print versions"),

@@ -30,6 +30,12 @@ def store_target(args: argparse.Namespace) -> str | Path:
     return folder
 
 
+def new_store_target(args: argparse.Namespace) -> str | Path:
+    """URL or folder of a database that may have to be made."""
+    config = _config(args)
+    return config.store.url or Path(config.server.data)
+
+
 def store_options(args: argparse.Namespace) -> dict[str, Any]:
     """Retention as the settings have it."""
     store = _config(args).store

@@ -155,6 +155,12 @@ def _incidents() -> Json:
     }
 
 
+def _state() -> Json:
+    file = {"200": {"description": "A tar.", "content": {"application/x-tar": {"schema": {"type": "string", "format": "binary"}}}}}
+    history = _query("history", {"enum": ["true", "false"], "default": "true"}, "false leaves out sealed samples.")
+    return _operation("exportState", "Everything, for `awry state import`.", file, (429, 503), params=[history])
+
+
 def document(version: str) -> Json:
     """The whole document."""
     rule, silence = _json("RuleIn"), _json("SilenceIn")
@@ -208,6 +214,7 @@ def document(version: str) -> Json:
             "put": _operation("putSilence", "Change a silence.", _ok("Changed.", "Silence"), _WRITE, silence, [_path("id")]),
             "delete": _operation("deleteSilence", "Delete a silence.", _empty("Gone."), (404, 503), params=[_path("id")]),
         },
+        "/api/v1/state": {"get": _state()},
         "/api/v1/status": {"get": _operation("getStatus", "How the server is doing.", _ok("It.", "Status"))},
         "/healthz": {"get": _operation("alive", "The process works.", _ok("Yes.", "Word"), (503,))},
         "/readyz": {"get": _operation("ready", "Samples can be taken.", _ok("Yes.", "Word"), (503,))},

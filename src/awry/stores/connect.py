@@ -131,6 +131,14 @@ class Database:
         with guarded(doing), self._read_engine.connect() as connection:
             yield connection
 
+    @contextmanager
+    def moment(self, doing: str) -> Iterator[Connection]:
+        """As `read`, but everything is read as it stood when the first of it was, however long that takes."""
+        with guarded(doing), self._read_engine.connect() as connection:
+            if not self.sqlite:  # whose transactions are so anyway
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
     def vacuum(self) -> None:
         """Rewrite an SQLite file without holes, and empty its write-ahead log."""
         with guarded("rewrite the database file"):

@@ -26,6 +26,10 @@ def _kinds_and_parking(connection: Connection) -> None:
 STEPS: tuple[Callable[[Connection], None], ...] = (_kinds_and_parking,)
 """Step i turns schema FIRST + i into FIRST + i + 1. A new database is made at the newest schema at once."""
 
+UNFINISHED = "importing"
+"""In `meta` while an import writes; the schema number comes with its last transaction."""
+UNFINISHED_HINT = "run the same `awry state import` again: it begins anew"
+
 _CHECK_BYTES = 64 << 20  # larger files are not read whole at every start; every packed block carries a checksum of its own
 
 
@@ -43,7 +47,10 @@ def migrate(database: Database, steps: Sequence[Callable[[Connection], None]] = 
             tables.create_all(connection)
             connection.execute(meta.insert(), {"name": "schema", "value": newest})
             return
-        schema = connection.execute(select(meta.c.value).where(meta.c.name == "schema")).scalar()
+        marks = dict(connection.execute(select(meta.c.name, meta.c.value).where(meta.c.name.in_(("schema", UNFINISHED)))).all())
+    schema = marks.get("schema")
+    if UNFINISHED in marks:
+        raise StoreCorrupt("cannot open the database: an import into it was not finished", hint=UNFINISHED_HINT)
     if schema is None:
         raise StoreCorrupt("cannot open the database: its schema number is missing", hint="restore the database from a backup")
     if schema > newest:

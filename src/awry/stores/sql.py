@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from awry.stores import archive
 from awry.stores.backup import copy_database
 from awry.stores.commit import newest_seq, write_blocks, write_ticks
 from awry.stores.connect import AWAY_AT_START, TRIED_AGAIN, Database, database_url, guarded
+from awry.stores.export import export_state
 from awry.stores.migrations import migrate
 from awry.stores.options import Fault, StoreOptions, no_fault
 from awry.stores.recovery import recover
@@ -131,3 +132,7 @@ class SqlStore:
     def backup(self, path: Path) -> None:
         """A consistent copy while the writer goes on. SQLite only; InvalidInput names the tool for other databases."""
         copy_database(self._database.url, path)
+
+    def export(self, *, history: bool, awry: str, now_ms: int) -> Generator[bytes, None, None]:
+        """Everything as it stands, as the pieces of a file for another machine or database; see `export.export_state`."""
+        return export_state(self._database.url, history=history, awry=awry, now_ms=now_ms)
