@@ -117,6 +117,39 @@ def test_times_far_off_do_not_crash(version: int) -> None:
     assert {"out_of_range": 3} == dict(got.refused)
 
 
+def test_the_name_says_which_series_are_counters() -> None:
+    """Those of histograms and summaries too; where the name says nothing, it is a gauge."""
+    names = ["a_total", "a_count", "a_sum", "a_bucket", "a_created", "a", "total"]
+    series: list[Series] = [({"__name__": name, "le": "_total"}, [(1000, 1.0)]) for name in names]
+    table, _ = decode(request_v1(series), 1)
+    assert [1, 1, 1, 1, 0, 0, 0] == list(table.kinds)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [(0, [1, 1, 0]), (1, [1, 1, 1]), (2, [0, 0, 0]), (3, [1, 1, 0]), (5, [1, 1, 0]), (7, [0, 0, 0]), (99, [1, 1, 0])],
+)
+def test_metadata_says_it_better(kind: int, expected: list[int]) -> None:
+    """A counter is one whatever its name, a gauge is none; the parts of histograms and summaries go by their names."""
+    request = V2["Request"]()
+    request.ParseFromString(request_v2([({"__name__": name}, [(1000, 1.0)]) for name in ("a_total", "a_count", "a")]))
+    for series in request.timeseries:
+        series.metadata.type = kind
+    table, _ = decode(request.SerializeToString(), 2)
+    assert expected == list(table.kinds)
+
+
+def test_broken_metadata_costs_nothing() -> None:
+    """The series is taken, by its name."""
+    request = V2["Request"]()
+    request.ParseFromString(request_v2([({"__name__": "a_total"}, [(1000, 1.0)])]))
+    series = request.timeseries[0].SerializeToString() + b"\x2a\x01\x08"
+    del request.timeseries[:]
+    body = request.SerializeToString() + b"\x2a" + bytes([len(series)]) + series
+    table, got = decode(body, 2)
+    assert ([1], 1) == (list(table.kinds), len(got.batch))
+
+
 @pytest.mark.parametrize(("version", "schema", "root"), [(1, V1, "WriteRequest"), (2, V2, "Request")])
 def test_histograms_and_exemplars_are_counted(version: int, schema: dict, root: str) -> None:  # type: ignore[type-arg]
     """Histograms are refused with a reason, exemplars only counted; the samples beside them are kept."""

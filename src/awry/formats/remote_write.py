@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch
 from awry.core.errors import InvalidInput, InvalidSelector, TooLarge, UnsupportedMedia
+from awry.core.kind import counts
 from awry.core.series_key import MAX_KEY_BYTES, MAX_LABELS, format_key
 from awry.core.series_table import SeriesTable
 from awry.core.tick import REASONS
@@ -31,6 +32,8 @@ MAX_SYMBOLS = 4 * MAX_SAMPLES
 _PROTO_V1, _PROTO_V2 = "prometheus.WriteRequest", "io.prometheus.write.v2.Request"
 _USUAL_SAMPLE_BYTES = 16
 """A sample rarely takes less; where many do, the body is walked again with more room."""
+_TYPES = {1: True, 2: False, 4: False, 6: False, 7: False}
+"""Metadata's type -> whether that is a counter: counter, gauge, gauge histogram, info, state set; the rest have several parts."""
 _REFUSALS = {wire.TOO_LONG: "too_long", wire.MALFORMED: "malformed"}
 
 
@@ -150,11 +153,12 @@ def _resolve(
             slots.append(-1)
             continue
         else:
-            raw = data[span[number, 0] : span[number, 1]].tobytes()
+            raw = whole = data[span[number, 0] : span[number, 1]].tobytes()
             pairs = _pairs_v1(raw) if version == 1 else _pairs_v2(raw, data, places)
             raw = raw if state == wire.UNKNOWN and version == 1 else encode_labels(pairs)
             known = seen.get(raw)
-            answer = seen[raw] = _admit(table, raw, pairs) if known is None else known
+            told = _told(whole) if version == 2 else None
+            answer = seen[raw] = _admit(table, raw, pairs, told) if known is None else known
         if isinstance(answer, str):
             refused[answer] += len(of_rows)
             answer = -1
@@ -162,8 +166,8 @@ def _resolve(
     return slots
 
 
-def _admit(table: SeriesTable, raw: bytes, pairs: list[tuple[bytes, bytes]]) -> int | str:
-    """Slot of labels seen for the first time, or why they are refused."""
+def _admit(table: SeriesTable, raw: bytes, pairs: list[tuple[bytes, bytes]], told: bool | None) -> int | str:
+    """Slot of labels seen for the first time, or why they are refused. told: what the request's metadata says of their kind."""
     if len(raw) > wire.MAX_RAW_BYTES or len(pairs) > MAX_LABELS or sum(len(v) for _, v in pairs) > MAX_KEY_BYTES:
         return "too_long"
     try:
@@ -182,7 +186,8 @@ def _admit(table: SeriesTable, raw: bytes, pairs: list[tuple[bytes, bytes]]) -> 
         key = format_key(name, labels)
     except InvalidSelector:
         return "bad_key"
-    slot = intern(table, PROTOCOL, raw, key)
+    counter = True if told is None and counts(name) else told
+    slot = intern(table, PROTOCOL, raw, key, counter)
     return slot if slot >= 0 else "series_limit"
 
 
@@ -222,6 +227,15 @@ def _pairs_v2(raw: bytes, data: NDArray[np.uint8], places: NDArray[np.int64]) ->
             refs.append(ref)
     words = [data[places[ref, 0] : places[ref, 1]].tobytes() for ref in refs]
     return list(zip(words[::2], words[1::2], strict=True))
+
+
+def _told(series: bytes) -> bool | None:
+    """Whether the metadata of a 2.0 series calls it a counter; None when there is none, or the name has to say which part it is."""
+    try:
+        types = [_varint(content, 0)[0] for tag, body in _fields(series) if tag == 42 for at, content in _fields(body) if at == 8]
+    except InvalidInput:
+        return None
+    return _TYPES.get(types[-1]) if types else None
 
 
 def _fields(raw: bytes) -> Iterator[tuple[int, bytes]]:
