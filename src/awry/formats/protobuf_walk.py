@@ -28,7 +28,7 @@ _NAN = np.uint64(0x7FF8000000000000)
 
 
 @njit(cache=True, nogil=True)
-def _varint(data: NDArray[np.uint8], at: int, end: int) -> Any:
+def varint(data: NDArray[np.uint8], at: int, end: int) -> Any:
     """(value, after); after is -1 when it does not end before `end` or is over ten bytes."""
     if at < end and data[at] < 128:
         return np.uint64(data[at]), at + 1
@@ -45,26 +45,26 @@ def _varint(data: NDArray[np.uint8], at: int, end: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _field(data: NDArray[np.uint8], at: int, end: int) -> Any:
+def field(data: NDArray[np.uint8], at: int, end: int) -> Any:
     """(tag, start of the content, after the field); after is -1 when the field does not fit. A varint's content is read again."""
-    tag, at = _varint(data, at, end)
+    tag, at = varint(data, at, end)
     if at < 0 or tag < 8 or tag > np.uint64(0xFFFFFFFF):
-        return 0, at, -1
+        return np.int64(0), at, -1
     wire = tag & np.uint64(7)
     if wire == 2:
-        size, at = _varint(data, at, end)
+        size, at = varint(data, at, end)
         if at < 0 or size > np.uint64(end - at):
-            return 0, at, -1
-        return int(tag), at, at + int(size)
+            return np.int64(0), at, -1
+        return np.int64(tag), at, at + np.int64(size)
     if wire == 0:
         start = at
-        _, at = _varint(data, at, end)
-        return int(tag), start, at
+        _, at = varint(data, at, end)
+        return np.int64(tag), start, at
     if wire == 1:
-        return int(tag), at, at + 8 if at + 8 <= end else -1
+        return np.int64(tag), at, at + 8 if at + 8 <= end else -1
     if wire == 5:
-        return int(tag), at, at + 4 if at + 4 <= end else -1
-    return 0, at, -1
+        return np.int64(tag), at, at + 4 if at + 4 <= end else -1
+    return np.int64(0), at, -1
 
 
 @njit(cache=True, nogil=True)
@@ -72,7 +72,7 @@ def symbols(data: NDArray[np.uint8], end: int, places: NDArray[np.int64]) -> Any
     """Find the symbols (field 4) of a 2.0 request: (how many, -1 or where it does not parse). places: (room, 2)."""
     at = count = 0
     while at < end:
-        tag, start, after = _field(data, at, end)
+        tag, start, after = field(data, at, end)
         if after < 0:
             return count, at
         if tag == 34:
@@ -88,19 +88,19 @@ def _sample(data: NDArray[np.uint8], at: int, end: int) -> Any:
     """(bits of the value, Unix ms, whether it parses)."""
     bits, ms = np.uint64(0), np.uint64(0)
     while at < end:
-        tag, start, after = _field(data, at, end)
+        tag, start, after = field(data, at, end)
         if after < 0:
             return bits, np.int64(0), False
         if tag == 9:
             bits = load8(data, start)
         elif tag == 16:
-            ms, _ = _varint(data, start, end)
+            ms, _ = varint(data, start, end)
         at = after
     return bits, np.int64(ms), True
 
 
 @njit(cache=True, nogil=True)
-def _put_size(out: NDArray[np.uint8], at: int, size: int) -> int:
+def put_size(out: NDArray[np.uint8], at: int, size: int) -> int:
     while size >= 128:
         out[at] = (size & 127) | 128
         size >>= 7
@@ -127,14 +127,14 @@ def _blob(
             return TOO_LONG
         out[used] = 10
         inner = 2 + size + value_size + (1 if size < 128 else 2) + (1 if value_size < 128 else 2)
-        used = _put_size(out, used + 1, inner)
+        used = put_size(out, used + 1, inner)
         out[used] = 10
-        used = _put_size(out, used + 1, size)
+        used = put_size(out, used + 1, size)
         for k in range(size):
             out[used + k] = data[name + k]
         used += size
         out[used] = 18
-        used = _put_size(out, used + 1, value_size)
+        used = put_size(out, used + 1, value_size)
         for k in range(value_size):
             out[used + k] = data[value + k]
         used += value_size
@@ -159,7 +159,7 @@ def walk(
     scratch = np.empty(MAX_RAW_BYTES, np.uint8)
     at = row = series = 0
     while at < end:
-        tag, at, stop = _field(data, at, end)
+        tag, at, stop = field(data, at, end)
         if stop < 0:
             return row, series, at
         if tag != series_tag:
@@ -169,7 +169,7 @@ def walk(
         labels, labels_to, scattered, ref_count = -1, -1, False, 0
         while at < stop:
             opening = at
-            tag, inner, after = _field(data, at, stop)
+            tag, inner, after = field(data, at, stop)
             if after < 0:
                 return row, series, at
             at = after
@@ -195,7 +195,7 @@ def walk(
                 labels_to = after
             elif version == 2 and (tag == 10 or tag == 8):
                 while inner < after:
-                    ref, inner = _varint(data, inner, after)
+                    ref, inner = varint(data, inner, after)
                     if inner < 0:
                         return row, series, opening
                     if ref_count < MAX_REFS:
