@@ -12,12 +12,13 @@ from contextlib import aclosing, suppress
 import pytest
 import uvloop
 
-from awry.connectors import graphite
+from awry.connectors import listener
 from awry.connectors.graphite import GraphiteTcp, GraphiteUdp
-from awry.connectors.intake import Intake
+from awry.connectors.intake import Intake, Lines
 from awry.core.clock import ManualClock
 from awry.core.errors import CannotListen
 from awry.core.series_table import SeriesTable
+from awry.formats.graphite import decode_lines
 
 from .source_conformance import WAIT_SECONDS, accepted, check_source, collect, refused, samples
 
@@ -162,7 +163,7 @@ async def test_more_connections_than_allowed_are_refused() -> None:
 
 async def test_an_idle_connection_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """When all connections are taken, the one idle longest gives way."""
-    monkeypatch.setattr(graphite, "_EVICT_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(listener, "_EVICT_AFTER_SECONDS", 0.0)
     table = SeriesTable()
     async with GraphiteTcp(port=0, max_connections=2) as source:
         clients = [await send(source, b"idle 1 1\n", end=False)]
@@ -199,7 +200,7 @@ def few_files() -> Iterator[int]:
 async def test_fewer_files_than_clients(few_files: int, affordable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients beyond the open-file limit are refused or wait; those inside go on, and so does the door when they leave."""
     if not affordable:
-        monkeypatch.setattr(graphite, "affordable", lambda most: most)
+        monkeypatch.setattr(listener, "affordable", lambda most: most)
     table, loop = SeriesTable(), asyncio.get_running_loop()
     async with GraphiteTcp(port=0) as source:
         inside = await send(source, b"a 1 1\n", end=False)
@@ -260,11 +261,12 @@ async def test_leaving_hands_over_what_came() -> None:
 
 def test_the_intake_grows_rather_than_fails() -> None:
     """A sender that is read once more after the buffer is full loses nothing."""
-    intake, table = Intake(100, capacity_bytes=1000), SeriesTable()
+    intake = Intake(lambda data, end, table, now: (decode_lines(data, end, table, now), ()), Lines(100), capacity_bytes=1000)
+    table = SeriesTable()
     for i in range(4000):
         line = b"name.of.some.length %d %d\n" % (i, i)
         intake.reserve(b"")[: len(line)] = line
-        assert (b"", False) == intake.extend(len(line), False)
+        assert (b"", False) == intake.extend(len(line), False, lambda: None)
     rows = intake.take(table, 0)
     assert rows is not None
     assert list(range(0, 4_000_000, 1000)) == rows.batch.time.tolist()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Self, cast
+from functools import partial
+from typing import Self
 
-from awry.connectors.intake import READ_BYTES, Intake
-from awry.connectors.sockets import EXHAUSTED, address_of, affordable, listen
+import numpy as np
+from numpy.typing import NDArray
+
+from awry.connectors.intake import Intake, Lines
+from awry.connectors.listener import TcpListener, UdpListener
+from awry.connectors.sockets import listen
 from awry.core.clock import Clock, SystemClock
 from awry.core.series_table import SeriesTable
 from awry.core.tick import Rows
-from awry.formats.graphite import LINE_BYTES
-
-_EVICT_AFTER_SECONDS = 10.0
-_ACCEPT_PAUSE_SECONDS = 0.2
-_DATAGRAMS_A_TURN = 64
-_UDP_SOCKET_BYTES = 4_194_304
+from awry.formats.decoded import Decoded
+from awry.formats.graphite import LINE_BYTES, decode_lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +43,11 @@ class GraphiteTcp:
     """Name in counters."""
     clock: Clock = field(default_factory=SystemClock, repr=False)
     """Tells the time of lines sent with time -1."""
-    _state: _TcpState = field(init=False, repr=False)
+    _state: TcpListener = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_state", _TcpState(self.max_connections, self.idle_timeout_seconds, self.line_bytes))
+        intake = Intake(partial(_lines, self.line_bytes), Lines(self.line_bytes))
+        object.__setattr__(self, "_state", TcpListener(intake, self.max_connections, self.idle_timeout_seconds))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -65,6 +66,10 @@ class GraphiteTcp:
     async def __aexit__(self, *exc: object) -> None:
         await self._state.stop()
 
+    async def finish(self) -> None:
+        """Take nothing more in: `rows` hands over what came, then ends."""
+        await self._state.stop()
+
     async def rows(self, series: SeriesTable, resume: bytes | None) -> AsyncIterator[Rows]:
         """What arrived from all connections since the last time round, each one's lines in order; `resume` means nothing here."""
         async for rows in self._state.intake.rows(series, self.clock):
@@ -72,158 +77,6 @@ class GraphiteTcp:
 
     async def commit(self, position: bytes) -> None:
         """Nothing to do: the protocol has no acknowledgement."""
-
-
-class _TcpState:
-    """The listening socket, the task that accepts, and the open connections."""
-
-    def __init__(self, max_connections: int, idle_seconds: float, line_bytes: int) -> None:
-        self.intake = Intake(line_bytes, on_room=self.resume)
-        self.open: dict[_Connection, None] = {}
-        self.address = ("", 0)
-        self._most = max_connections
-        self._idle_seconds = idle_seconds
-        self._socket: socket.socket | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._paused = False
-
-    def start(self, opened: socket.socket) -> None:
-        self._socket, self.address = opened, address_of(opened)
-        self.intake.open()
-        self._tasks = [asyncio.create_task(self._accept(opened)), asyncio.create_task(self._sweep())]
-
-    async def stop(self) -> None:
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-        for connection in list(self.open):
-            connection.close()
-        self.intake.close()
-
-    def pause(self) -> None:
-        """Stop reading from everyone: the consumer is behind."""
-        if not self._paused:
-            self._paused = True
-            for connection in self.open:
-                connection.pause()
-
-    def resume(self) -> None:
-        """Read on."""
-        if self._paused and not self.intake.full:
-            self._paused = False
-            for connection in self.open:
-                connection.resume()
-
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, _ = await loop.sock_accept(listening)
-            except OSError as error:
-                if error.errno in EXHAUSTED:
-                    self.intake.refuse("file_limit")
-                    await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
-                continue
-            if len(self.open) >= affordable(self._most) and not self._evict(loop.time()):
-                self.intake.refuse("connection_limit")
-                accepted.close()
-                continue
-            try:
-                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                await loop.connect_accepted_socket(lambda: _Connection(self), accepted)
-            except OSError:
-                self.intake.refuse("connection_failed")
-                accepted.close()
-
-    def _evict(self, now: float) -> bool:
-        idlest = min(self.open, key=lambda c: c.last)
-        if self._paused or now - idlest.last < _EVICT_AFTER_SECONDS:
-            return False
-        self.intake.refuse("evicted")
-        idlest.close()
-        return True
-
-    async def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(min(self._idle_seconds / 4, 30.0))
-            if self._paused:
-                continue
-            for connection in [c for c in self.open if loop.time() - c.last > self._idle_seconds]:
-                self.intake.refuse("idle_timeout")
-                connection.close()
-
-    @property
-    def paused(self) -> bool:
-        """Whether nobody is read for now."""
-        return self._paused
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the door is closed."""
-        return self._socket is None
-
-
-class _Connection(asyncio.BufferedProtocol):
-    """One sender: its unfinished line, and since when it has been quiet."""
-
-    def __init__(self, state: _TcpState) -> None:
-        self.last = asyncio.get_running_loop().time()
-        self._state = state
-        self._tail = b""
-        self._skipping = False
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        if self._state.stopped:  # left while this one was being accepted
-            self._transport.abort()
-            return
-        self._state.open[self] = None
-        if self._state.paused:
-            self.pause()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._state.intake.reserve(self._tail)
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.last = asyncio.get_running_loop().time()
-        self._tail, self._skipping = self._state.intake.extend(len(self._tail) + nbytes, self._skipping)
-        if self._state.intake.full:
-            self._state.pause()
-
-    def eof_received(self) -> bool:
-        if self._tail:
-            self._state.intake.finish(self._tail)
-            self._tail = b""
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._state.open.pop(self, None)
-        if self._tail:
-            self._state.intake.refuse("unfinished", 1)
-            self._tail = b""
-
-    def close(self) -> None:
-        """Forget the connection now; a line without its end is not kept."""
-        self._state.open.pop(self, None)
-        if self._transport is not None:
-            self._transport.abort()
-
-    def pause(self) -> None:
-        """Stop reading."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read on; the wait was not the sender's."""
-        self.last = asyncio.get_running_loop().time()
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,10 +93,10 @@ class GraphiteUdp:
     """Name in counters."""
     clock: Clock = field(default_factory=SystemClock, repr=False)
     """Tells the time of lines sent with time -1."""
-    _state: _UdpState = field(init=False, repr=False)
+    _state: UdpListener = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_state", _UdpState(self.line_bytes))
+        object.__setattr__(self, "_state", UdpListener(Intake(partial(_lines, self.line_bytes), Lines(self.line_bytes))))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -257,6 +110,10 @@ class GraphiteUdp:
     async def __aexit__(self, *exc: object) -> None:
         self._state.stop()
 
+    async def finish(self) -> None:
+        """Take nothing more in: `rows` hands over what came, then ends."""
+        self._state.stop()
+
     async def rows(self, series: SeriesTable, resume: bytes | None) -> AsyncIterator[Rows]:
         """What arrived since the last time round; `resume` means nothing here."""
         async for rows in self._state.intake.rows(series, self.clock):
@@ -266,41 +123,5 @@ class GraphiteUdp:
         """Nothing to do: the protocol has no acknowledgement."""
 
 
-class _UdpState:
-    """The socket and what reads it."""
-
-    def __init__(self, line_bytes: int) -> None:
-        self.intake = Intake(line_bytes)
-        self.address = ("", 0)
-        self._socket: socket.socket | None = None
-        self._spill = bytearray(READ_BYTES)
-
-    def start(self, opened: socket.socket) -> None:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UDP_SOCKET_BYTES)
-        self._socket, self.address = opened, address_of(opened)
-        self.intake.open()
-        asyncio.get_running_loop().add_reader(opened.fileno(), self._drain, opened)
-
-    def stop(self) -> None:
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-        self.intake.close()
-
-    def _drain(self, opened: socket.socket) -> None:
-        """Read the datagrams that wait, a bounded number a turn."""
-        for _ in range(_DATAGRAMS_A_TURN):
-            full = self.intake.full
-            try:
-                size = opened.recv_into(self._spill if full else self.intake.reserve(b""))
-            except BlockingIOError:
-                return
-            except OSError:
-                self.intake.refuse("socket_error")
-                return
-            if full:
-                feeds = self._spill.count(b"\n", 0, size)
-                self.intake.refuse("overloaded", feeds + (size > 0 and self._spill[size - 1] != 10))
-            else:
-                self.intake.append(size)
+def _lines(line_bytes: int, data: NDArray[np.uint8], end: int, table: SeriesTable, now_ms: int) -> tuple[Decoded, tuple[()]]:
+    return decode_lines(data, end, table, now_ms, line_bytes=line_bytes), ()

@@ -1,17 +1,25 @@
-"""One bounded buffer of whole text lines from many senders, taken by the consumer all at once; for the Graphite doors."""
+"""One bounded buffer of whole lines or frames from many senders, taken by the consumer all at once; for doors on plain sockets."""
 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from awry.core.clock import Clock
 from awry.core.series_table import SeriesTable
 from awry.core.tick import Rows
-from awry.formats.graphite import SLACK, decode_lines
+from awry.formats.decoded import Decoded
+from awry.formats.graphite import SLACK
+
+Decode = Callable[[NDArray[np.uint8], int, SeriesTable, int], tuple[Decoded, Sequence[int]]]
+"""(data, end, table, now) -> what data[:end] holds, and where in it units begin whose sender is to be let go."""
 
 READ_BYTES = 65_536
 """Most bytes taken from a socket at once; also the largest datagram."""
@@ -19,16 +27,76 @@ CAPACITY_BYTES = 524_288
 """The buffer counts as full from here on: TCP stops reading, UDP drops and counts."""
 
 
-class Intake:
-    """Lines wait here between the sockets and the consumer, in order of arrival; both live on the event loop's thread."""
+class Unit(Protocol):
+    """What a stream is cut into."""
 
-    def __init__(
-        self, line_bytes: int, *, capacity_bytes: int = CAPACITY_BYTES, on_room: Callable[[], None] = lambda: None
-    ) -> None:
-        self.line_bytes = line_bytes
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of the longest one."""
+        ...
+
+    @property
+    def resyncs(self) -> bool:
+        """Whether a reader finds the next one behind one that is too long, and a last one may end with the stream."""
+        ...
+
+    def end(self, buffer: bytearray, start: int, stop: int) -> int:
+        """Where the last whole one among buffer[start:stop] ends; `start` when there is none."""
+        ...
+
+    def hopeless(self, tail: bytes) -> bool:
+        """Whether what began so is too long already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Text up to a line feed."""
+
+    most_bytes: int
+    resyncs: bool = True
+
+    def end(self, buffer: bytearray, start: int, stop: int) -> int:
+        """Behind the last line feed."""
+        return max(buffer.rfind(b"\n", start, stop) + 1, start)
+
+    def hopeless(self, tail: bytes) -> bool:
+        """Longer than a line may be."""
+        return len(tail) > self.most_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Content behind its length in four bytes, the highest first."""
+
+    most_bytes: int
+    resyncs: bool = False
+
+    def end(self, buffer: bytearray, start: int, stop: int) -> int:
+        """Behind the last whole frame, or before the first that announces too much."""
+        while stop - start >= 4:
+            size = int.from_bytes(buffer[start : start + 4])
+            if size > self.most_bytes or start + 4 + size > stop:
+                break
+            start += 4 + size
+        return start
+
+    def hopeless(self, tail: bytes) -> bool:
+        """A length over the limit."""
+        return len(tail) >= 4 and int.from_bytes(tail[:4]) > self.most_bytes
+
+
+class Intake:
+    """Whole units wait here between the sockets and the consumer, in order of arrival; both live on the event loop's thread."""
+
+    def __init__(self, decode: Decode, unit: Unit, *, capacity_bytes: int = CAPACITY_BYTES) -> None:
+        self.unit = unit
         self.ready = asyncio.Event()
+        self.on_room: Callable[[], None] = lambda: None
+        """Called when the buffer was emptied."""
+        self._decode = decode
         self._capacity = capacity_bytes
-        self._on_room = on_room
+        self._senders: list[tuple[int, Callable[[], None]]] = []
         self._fill = 0
         self._received = 0
         self._refused: Counter[str] = Counter()
@@ -36,7 +104,7 @@ class Intake:
         self._bytes = bytearray()
         self._view = memoryview(self._bytes)
         self._array = np.frombuffer(self._bytes, np.uint8)
-        self._allocate(capacity_bytes + 2 * (READ_BYTES + line_bytes) + SLACK)
+        self._allocate(capacity_bytes + 2 * (READ_BYTES + unit.most_bytes) + SLACK)
 
     @property
     def full(self) -> bool:
@@ -58,10 +126,11 @@ class Intake:
         self._bytes[self._fill : at] = tail
         return self._view[at : at + READ_BYTES]
 
-    def extend(self, size: int, skipping: bool) -> tuple[bytes, bool]:
-        """Keep the whole lines among `size` reserved bytes; tells the unfinished rest and whether its line is being skipped.
+    def extend(self, size: int, skipping: bool, let_go: Callable[[], None]) -> tuple[bytes, bool]:
+        """Keep the whole units among `size` reserved bytes; tells the unfinished rest and whether its unit is being skipped.
 
         skipping: the line that these bytes go on with was too long, so everything up to its end is thrown away.
+        let_go: called later when one of these units turns out to be broken, if units of this kind can be.
         """
         start, stop = self._fill, self._fill + size
         if skipping:
@@ -71,12 +140,14 @@ class Intake:
             kept = self._bytes[feed + 1 : stop]
             stop = start + len(kept)
             self._bytes[start:stop] = kept
-        last = self._bytes.rfind(b"\n", start, stop)
-        tail = bytes(self._view[last + 1 if last >= 0 else start : stop])
-        if last >= 0:
-            self._fill = last + 1
+        end = self.unit.end(self._bytes, start, stop)
+        tail = bytes(self._view[end:stop])
+        if end > start:
+            self._fill = end
+            if not self.unit.resyncs:
+                self._senders.append((end, let_go))
             self.ready.set()
-        if len(tail) > self.line_bytes:
+        if self.unit.hopeless(tail):
             self.refuse("too_long", 1)
             return b"", True
         return tail, False
@@ -97,9 +168,13 @@ class Intake:
     def take(self, table: SeriesTable, now_ms: int) -> Rows | None:
         """Decode and forget everything that waits, or None."""
         self.ready.clear()
-        decoded = decode_lines(self._array, self._fill, table, now_ms, line_bytes=self.line_bytes)
+        decoded, broken = self._decode(self._array, self._fill, table, now_ms)
+        ends = [end for end, _ in self._senders]
+        for sender in {bisect_right(ends, place) for place in broken}:
+            self._senders[sender][1]()
         self._fill = 0
-        self._on_room()
+        self._senders.clear()
+        self.on_room()
         refused, received = self._refused, self._received + decoded.received
         refused.update(decoded.refused)
         self._refused, self._received = Counter(), 0
