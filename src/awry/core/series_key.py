@@ -27,8 +27,8 @@ def format_key(name: str, labels: Mapping[str, str] | Labels) -> str:
 
     Raises InvalidSelector when the name or a label cannot be part of a key or the whole is over MAX_KEY_BYTES.
     """
-    pairs = labels.items() if isinstance(labels, Mapping) else labels
-    kept = sorted((k, v) for k, v in pairs if v != "")
+    pairs = labels if isinstance(labels, tuple) else labels.items()
+    kept = sorted([pair for pair in pairs if pair[1] != ""]) if pairs else []
     if not _BARE_NAME.fullmatch(name):
         raise InvalidSelector(f'cannot name a series {name[:80]!r}: empty or with a character of {{}}", or a control character')
     if len(kept) > MAX_LABELS:

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.core.batch import Batch, Scored
+from awry.core.batch import Batch, Floats, Scored
 from awry.core.growth import grown
 from awry.core.rule import Rule
 from awry.core.selector import parse_selector
-from awry.engine.threshold import rule_clear, rule_threshold
+from awry.engine.threshold import lowest_scores, rule_clear, rule_threshold
 
 Kind = Literal["score", "absent"]
 LOWEST_THRESHOLD = 0.03
@@ -104,6 +104,11 @@ class RuleStage:
             self._matching.pop(slot, None)
         return [e for h in [h for h in self.held.values() if h.slot in gone] for e in self._release(h, now)]
 
+    def begin(self, slots: Sequence[int]) -> None:
+        """These slots have new series: which rules mean them is found anew."""
+        for slot in slots:
+            self._matching.pop(slot, None)
+
     def load(self, rules: Sequence[Rule], held: Sequence[Held], worst: Sequence[tuple[str, int, Sighting]]) -> None:
         """Take over dumped state."""
         self.rules = {r.name: r for r in rules}
@@ -113,7 +118,7 @@ class RuleStage:
 
     def update(self, batch: Batch, scored: Scored, interval: NDArray[Any], seen: NDArray[Any], keys: Sequence[str]) -> list[Event]:
         """Run the accepted rows of a tick through every rule. interval: by slot, ms. seen: by slot, samples."""
-        near = scored.score >= LOWEST_THRESHOLD
+        near = self._near(batch.slot, scored.score, interval, seen)
         # A series that opens within this batch is held from there on: all of its rows are looked at.
         self._hot[batch.slot[near]] = True
         rows = np.flatnonzero(self._hot[batch.slot] | (self._held_slots[batch.slot] > 0))
@@ -152,6 +157,13 @@ class RuleStage:
             found = tuple(r for r in self.rules.values() if r.enabled and key and parse_selector(r.selector).matches_key(key))
             self._matching[slot] = found
         return found
+
+    def _near(self, slot: NDArray[np.int32], score: Floats, interval: NDArray[Any], seen: NDArray[Any]) -> NDArray[np.bool_]:
+        """Rows whose score may reach the threshold of some rule: the others are not looked at one by one."""
+        near = score >= LOWEST_THRESHOLD
+        rows = np.flatnonzero(near)
+        near[rows] = score[rows] >= lowest_scores(list(self.rules.values()), interval[slot[rows]], seen[slot[rows]])
+        return near
 
     def _judge(
         self, rule: Rule, slot: int, time: int, i: int, batch: Batch, scored: Scored, interval: float, seen: int

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from awry.core.errors import InvalidInput
 from awry.core.rule import Rule
@@ -19,6 +25,7 @@ EARLY = ((YOUNG, 6e-4), (GROWN, 2e-4))
 """The odds at which a series with fewer samples than that opens, by the ages of calibration's pooled curves: benchmarks/power.py
 shows what is reached there, and how often idle hosts open in vain."""
 EARLY_FACTOR = 26.0
+ROUNDING = 1e-6
 _UNITS = {
     "h": 3_600_000,
     "d": 86_400_000,
@@ -31,6 +38,7 @@ _UNITS = {
 _BUDGET = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:per|/)\s*(\d+(?:\.\d+)?)?\s*(hour|day|week|month|h|d|w)s?\s*")
 
 
+@lru_cache(256)
 def budget_period_ms(budget: str) -> float:
     """Milliseconds per allowed false episode of one series: "1 per 30d", "3 per week". Raises InvalidInput."""
     found = _BUDGET.fullmatch(budget)
@@ -69,6 +77,21 @@ def rule_threshold(rule: Rule, interval_ms: float, seen: int = GROWN) -> tuple[f
     if not until:
         return score_of(least), f"1 in {1 / least:,.0f}, the rarest that calibration is measured to keep {odds}"
     return score_of(least), f"1 in {1 / least:,.0f} until {until:,} samples have been seen {odds}"
+
+
+def lowest_scores(rules: Sequence[Rule], interval_ms: NDArray[Any], seen: NDArray[Any]) -> NDArray[np.float64]:
+    """The least that `rule_threshold` says of any of the rules, a little rounded down; interval and samples of each series (n,)."""
+    fixed = min((rule.threshold for rule in rules if rule.threshold is not None), default=1.0)
+    periods = [budget_period_ms(rule.budget or DEFAULT_BUDGET) for rule in rules if rule.threshold is None]
+    if not periods:
+        return np.full(interval_ms.shape, fixed - ROUNDING)
+    asked = np.minimum(np.maximum(interval_ms, 1.0) / min(periods), 0.5)
+    least = np.full(asked.shape, FLOOR_P)
+    for age, odds in reversed(EARLY):
+        young = seen < age
+        least[young] = np.minimum(odds, EARLY_FACTOR * asked[young])
+    lowest: NDArray[np.float64] = np.minimum(fixed, -np.log10(np.maximum(asked, least)) / 10) - ROUNDING
+    return lowest
 
 
 def rule_clear(rule: Rule, threshold: float) -> float:

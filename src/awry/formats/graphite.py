@@ -184,12 +184,14 @@ def _resolve(
     answers: dict[bytes, int | str] = {}
     any_refused = False
     codes = table.inadmissible(batch.time[unknown], batch.value[unknown]).tolist()
-    for row, (begin, stop), code in zip(unknown.tolist(), name[unknown].tolist(), codes, strict=True):
+    places = name[unknown]
+    first, text = int(places[0, 0]), data[int(places[0, 0]) : int(places[-1, 1])].tobytes()
+    for row, (begin, stop), code in zip(unknown.tolist(), (places - first).tolist(), codes, strict=True):
         if code:
             refused[REASONS[code]] += 1
             any_refused = True
             continue
-        raw = data[begin:stop].tobytes()
+        raw = text[begin:stop]
         answer = answers.get(raw)
         if answer is None:
             answer = answers[raw] = _admit(table, raw)
