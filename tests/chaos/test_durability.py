@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from awry.core.series_table import SeriesTable
@@ -23,6 +24,8 @@ checkpoint_interval = "1s"
 queue_samples = 50000
 """
 DAY_MS = 86_400_000
+COUNTER = "jobs_total"
+"""A sender whose series are counters: sample n has value n, a second after the one before, so that each rises by 1 per second."""
 
 
 @contextmanager
@@ -42,7 +45,14 @@ def stored_numbers(store: SqlStore, table: SeriesTable, sender: HttpSender | Tcp
     for part in range(PARTS):
         slot = table.find(sender.key(part))
         if slot >= 0:
-            found += [int(value) for value in store.samples(slot, 0, 4_000_000_000_000).value]
+            samples = store.samples(slot, 0, 4_000_000_000_000)
+            if sender.name == COUNTER:
+                rates = samples.value.tolist()
+                assert all(np.isnan(rate) for rate in rates[:1]), "a counter's first sample has no rate"
+                assert [1.0] * len(rates[1:]) == rates[1:], f"a rate of {sender.key(part)} is not exact"
+                found += [(time - sender.began_ms) // 1000 for time in samples.time.tolist()]
+            else:
+                found += [int(value) for value in samples.value]
     return sorted(found)
 
 
@@ -50,7 +60,7 @@ def torment(data: Path, *, kills: int, seed: int) -> tuple[list[HttpSender], lis
     """Senders against a server that is killed so many times, then stopped as it should be."""
     rng = random.Random(seed)
     began = (int(time.time()) * 1000 // DAY_MS - 20) * DAY_MS
-    https = [HttpSender(f"http_{i}", began) for i in range(2)]
+    https = [*(HttpSender(f"http_{i}", began) for i in range(2)), HttpSender(COUNTER, began)]
     again = TcpSender("tcp.again", began, random.Random(seed))
     tcps = [again]
     for kill in range(kills + 1):

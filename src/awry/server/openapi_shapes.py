@@ -70,6 +70,7 @@ _SILENCE_IN: Json = {
 }
 _SERIES: Json = {
     "key": TEXT,
+    "kind": {"enum": ["gauge", "counter"]},
     "state": {"enum": ["warming", "watching", "silent", "parked"]},
     "time": _maybe(MS),
     "value": _maybe(NUMBER),

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from awry.core.errors import InvalidInput
+from awry.core.kind import KINDS
 from awry.core.selector import parse_selector
 from awry.detection.router import choice_of
 from awry.engine.commands import DeleteSeries
@@ -74,6 +75,7 @@ def show_series(app: App, snapshot: Snapshot, slot: int) -> dict[str, Any]:
     choice = choice_of(app.judge, slot)
     return {
         "key": app.table.keys[slot],
+        "kind": KINDS[app.table.kinds[slot]],
         "state": STATES[int(snapshot.state[slot])],
         "time": int(snapshot.last_time[slot]) if seen else None,
         "value": float(snapshot.last_value[slot]),

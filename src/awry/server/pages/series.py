@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from awry.core.errors import InvalidSelector
 from awry.core.incident import Incident
+from awry.core.kind import COUNTER
 from awry.detection.router import choice_of
 from awry.engine.snapshot import STATES
 from awry.server.pages import words
@@ -111,7 +112,7 @@ def why(series: Now, past: list[Incident], now: int) -> str:
 def facts(app: App, series: Now) -> str:
     """The line under the sentence: how often it samples, the newest one, what watches it."""
     now = app.clock.now_ms()
-    parts = []
+    parts = ["counter, shown as its rate per second"] if app.table.kinds[series.slot] == COUNTER else []
     if words.known(series.interval) and series.interval > 0:
         parts.append(f"a sample every {words.ago(series.interval)}")
     if series.last_time:
