@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,19 @@ async def test_restart_goes_on_where_it_was() -> None:
         assert {r.name for r in engine.snapshot.rules} == {"high", "mine"}
         receipt = await (await engine.put(rows(engine, "a", 5), source="test"))
         assert receipt.accepted == 0
+
+
+@pytest.mark.parametrize(("back_ms", "went_back"), [(3_600_000, False), (30 * 86_400_000, True)])
+async def test_time_goes_on_after_a_restart(tmp_path: Path, back_ms: int, went_back: bool) -> None:
+    """A clock set back while the server was stopped does not turn the ticks back; one that was weeks ahead is forgotten."""
+    with closing(open_store(tmp_path)) as store:
+        async with make(store) as engine:
+            await (await engine.put(rows(engine, "a", 5), source="test"))
+    with closing(open_store(tmp_path)) as store:
+        engine = make(store)
+        engine._clock = ManualClock(T0 - back_ms)
+        async with engine:
+            assert (engine._tick_time() < T0) == went_back
 
 
 async def test_full_disk_is_told_and_recovers() -> None:

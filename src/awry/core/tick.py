@@ -48,7 +48,7 @@ class Tick:
     sent: Sent | None = None
     """Of the batch's counters, what was sent in place of the rate; None when there are none."""
     parked: tuple[tuple[int, bytes], ...] = ()
-    """(slot, detector state) of series that stopped long ago: their state leaves memory."""
+    """(slot, detector state) of series that stopped long ago: their state leaves memory. A replay is not told the state: b""."""
     back: tuple[int, ...] = ()
     """Slots of parked series that send again: their state was taken back before the batch was judged."""
     incidents: tuple[Incident, ...] = ()
@@ -86,6 +86,8 @@ class Recovery:
     """The number in the id of the newest incident stored; 0: none is."""
     kinds: bytes = b""
     """GAUGE or COUNTER by slot, after the last of the ticks; empty: all are gauges."""
+    last_tick: int = 0
+    """Time of the newest tick ever stored, Unix ms; 0: none is."""
 
 
 @dataclass(frozen=True, slots=True)

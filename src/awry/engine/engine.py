@@ -42,6 +42,8 @@ T = TypeVar("T")
 TIMER_SECONDS = 1.0
 SUBSCRIBER_CHANGES = 10_000
 """A subscriber that is this far behind loses the oldest changes; it can read them from the archive."""
+WILD_MS = 86_400_000
+"""A restart does not wait for the clock to reach a last tick that is further ahead than this: that clock was wrong."""
 QUESTIONS = 100
 """Questions that may wait for the engine's thread; a further one is refused."""
 STOP_SECONDS, AWAY_SECONDS = 7.0, 2.0
@@ -252,12 +254,20 @@ class Engine:
         for tick in found.ticks:
             self._pipeline.replay(tick, marks)
             self._now = max(self._now, tick.time)
+        self._go_on_from(max(self._now, found.last_tick))
         self._pipeline.seq = max(self._pipeline.seq, found.last_seq)
         self._pipeline.incidents.number_after(found.last_incident, found.last_change)
         self._pipeline.rates.know(found.kinds)
         self._pipeline.use_keys(self.table.keys, self.table.kinds)
         self.positions = dict(found.positions)
         return keys, found.kinds
+
+    def _go_on_from(self, last_tick: int) -> None:
+        """Time goes on from the last tick, also when the clock was set back meanwhile; but a clock gone wild is not for ever."""
+        ahead = last_tick - self._clock.now_ms()
+        self._now = last_tick if ahead <= WILD_MS else 0
+        if ahead > WILD_MS:
+            log.warning("the last tick stored is %d hours ahead of the clock: time goes on from the clock", ahead // 3_600_000)
 
     def _tick_time(self) -> int:
         """The clock, never going back."""

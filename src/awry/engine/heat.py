@@ -59,9 +59,9 @@ class Heat:
             self.cells[: self._slots, column % COLUMNS] = NONE
         self.newest = max(self.newest, newest)
 
-    def update(self, batch: Batch, scored: Scored) -> None:
-        """Paint one batch."""
-        paint(self.cells, batch.slot, batch.time, scored.segment, self.newest - COLUMNS + 1, self.newest)
+    def update(self, batch: Batch, scored: Scored, now: int) -> None:
+        """Paint the batch of a tick; a sample ahead of the tick's column has none yet, also when a replay knows later columns."""
+        paint(self.cells, batch.slot, batch.time, scored.segment, self.newest - COLUMNS + 1, min(self.newest, now // COLUMN_MS))
 
     def wipe(self, slots: NDArray[Any]) -> None:
         """Forget deleted series."""

@@ -127,6 +127,8 @@ class Pipeline:
         self.grow(max([self._needed(tick.batch), *(slot + 1 for slot, _ in tick.series)]))
         self.seq = max(self.seq, tick.seq)
         behind = marks.behind(tick.batch.slot, tick.seq)
+        if tick.commands != (TIMERS,):
+            self.heat.advance(tick.time)
         if behind.any():
             rows = tick.batch.take(behind)
             self._score(rows)  # for the state it leaves; what was thought of the samples is stored
@@ -137,6 +139,8 @@ class Pipeline:
                 self._by_time(tick.time)
             else:
                 self._judge(tick.time, tick.batch, tick.scored, [decode_command(c) for c in tick.commands])
+        gone = np.array(tick.deleted, np.int32)
+        self.heat.wipe(gone[marks.behind(gone, tick.seq)])
         self._empty(tick.deleted)
 
     @property
@@ -233,7 +237,7 @@ class Pipeline:
         """What a judged batch leaves per series: changed blocks, heat, and the latest judgement of an observed sample."""
         self.dirty.touch(batch.slot)
         self.heat.advance(now)
-        self.heat.update(batch, scored)
+        self.heat.update(batch, scored, now)
         seen = ~np.isnan(batch.value)
         for kept, column in zip(_columns(self.latest), _columns(scored), strict=True):
             kept[batch.slot[seen]] = column[seen]

@@ -12,6 +12,7 @@ from awry.core.tick import Block, Recovery, Tick
 from awry.stores.blobs import unpack_arrays
 from awry.stores.connect import Database
 from awry.stores.pack import unpack_rows, unpack_sent
+from awry.stores.parked import between
 from awry.stores.schema import changes, checkpoints, incidents, journal, positions, series
 from awry.stores.state import State, unpack_extra
 
@@ -28,6 +29,7 @@ def recover(database: Database, state: State) -> Recovery:
             blocks=_blocks(connection),
             ticks=_ticks(database, state.replayed_from),
             last_seq=state.last_seq,
+            last_tick=state.last_tick,
             positions={name: bytes(value) for name, value in connection.execute(select(positions.c.source, positions.c.position))},
             last_change=int(connection.execute(select(func.max(changes.c.number))).scalar() or 0),
             last_incident=_last_incident(connection),
@@ -78,9 +80,11 @@ def _ticks(database: Database, after: int) -> Iterator[Tick]:
                     new.setdefault(seq, []).append((slot, bytes(key).decode()))
                     if kind == COUNTER:
                         counters.setdefault(seq, []).append(slot)
+                away, back = between(connection, rows[0].seq, rows[-1].seq)
         for row in rows:
             batch, scored = unpack_rows(bytes(row.data))
             extra = unpack_extra(bytes(row.extra))
+            sending = set(batch.slot.tolist()) if row.seq in back else set()
             yield Tick(
                 seq=row.seq,
                 time=row.tick,
@@ -91,6 +95,8 @@ def _ticks(database: Database, after: int) -> Iterator[Tick]:
                 sent=unpack_sent(None if row.sent is None else bytes(row.sent)),
                 commands=tuple(extra.get("commands", ())),
                 deleted=tuple(extra.get("deleted", ())),
+                parked=tuple((slot, b"") for slot in away.get(row.seq, ())),
+                back=tuple(slot for slot in back.get(row.seq, ()) if slot in sending),
             )
         if len(rows) < _PAGE:
             return

@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, select
 from awry.stores.commit import set_meta
 from awry.stores.connect import Database
 from awry.stores.options import Fault, StoreOptions
+from awry.stores.parked import trim_parked
 from awry.stores.schema import changes, chunks, incidents, journal
 from awry.stores.state import State
 
@@ -34,9 +35,18 @@ class Keeper:
             rows = connection.execute(select(c.seq).where(old).order_by(c.seq).limit(_ROWS)).scalars().all()
             if rows:
                 connection.execute(journal.delete().where(c.seq <= rows[-1]))
-                set_meta(connection, {"last_seq": self._state.last_seq})
+                set_meta(connection, {"last_seq": self._state.last_seq, "last_tick": self._state.last_tick})
                 self._fault("trim.before")
         return bool(rows)
+
+    def trim_parked(self) -> bool:
+        """State of series that were back before every checkpoint block."""
+        if self._state.replayed_from == 0:
+            return False
+        with self._database.write("forget parked state") as connection:
+            some = trim_parked(connection, self._state.replayed_from)
+            self._fault("unpark.before")
+        return some
 
     def expire(self, now_ms: int) -> bool:
         """Chunks, changes and resolved incidents older than the retention."""

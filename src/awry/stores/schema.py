@@ -16,7 +16,7 @@ meta = Table(
     tables,
     Column("name", String(64), primary_key=True),
     Column("value", BigInteger, nullable=False),
-    comment="numbers by name: schema, last_seq, sealed, round_seq, round_slot, round_time",
+    comment="numbers by name: schema, last_seq, last_tick, sealed, round_seq, round_slot, round_time",
     **_OPTIONS,
 )
 

@@ -20,6 +20,7 @@ from awry.stores.connect import AWAY_AT_START, TRIED_AGAIN, Database, database_u
 from awry.stores.export import export_state
 from awry.stores.migrations import migrate
 from awry.stores.options import Fault, StoreOptions, no_fault
+from awry.stores.parked import read_parked
 from awry.stores.recovery import recover
 from awry.stores.state import State, load_state
 from awry.stores.upkeep import Upkeep
@@ -71,16 +72,15 @@ class SqlStore:
             self._fault("commit.begin")
             with self._database.write("write to the database") as connection:
                 stored = newest_seq(connection) if unclear else self._state.last_seq
-                write_ticks(connection, [tick for tick in ticks if tick.seq > stored])
+                write_ticks(connection, [tick for tick in ticks if tick.seq > stored], self._state.slots)
                 self._fault("commit.before")
             self._fault("commit.after")
         self._unclear = False
         for tick in ticks:
             if tick.seq > self._state.last_seq:
                 self._state.head.append(tick.batch, tick.scored, tick.time)
-                self._state.last_seq = tick.seq
-                self._state.slots += len(tick.series)
-                self._state.gone.update(dict.fromkeys(tick.deleted, 1))
+                self._state.last_seq, self._state.last_tick = tick.seq, tick.time
+                self._state.settle(tick)
 
     def save(self, blocks: Sequence[Block]) -> None:
         """Replace checkpoint blocks, in one transaction."""
@@ -102,6 +102,15 @@ class SqlStore:
     def close(self) -> None:
         """Release the file or connection; may be called twice. What is not sealed waits in the journal."""
         self._database.close()
+
+    def parked(self, slots: Sequence[int], seq: int) -> dict[int, bytes]:
+        """Of these slots, the state that was parked last before tick seq."""
+        return read_parked(self._database, slots, seq)
+
+    def reusable(self) -> tuple[int, ...]:
+        """Slots of deleted series of which nothing is left, each told once; upkeep finds them."""
+        found, self._state.reusable = tuple(self._state.reusable), []
+        return found
 
     def samples(self, slot: int, start: int, end: int) -> Samples:
         """Stored samples of one series with start <= time < end (Unix ms), in order of time."""

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from awry.core.errors import StoreCorrupt
+from awry.core.tick import Tick
 from awry.stores.head import Head
 from awry.stores.pack import unpack_rows
 from awry.stores.schema import checkpoints, chunks, journal, meta, series
@@ -39,12 +40,18 @@ class State:
 
     head: Head = field(default_factory=Head)
     last_seq: int = 0
+    last_tick: int = 0
+    """Time of the tick of that seq, Unix ms."""
     sealed: int = 0
     """All samples up to this seq are in chunks."""
     round: tuple[int, int] | None = None
     """A sealing round a crash cut short: its seq, and how many rows of the head it still has to seal."""
     gone: dict[int, int] = field(default_factory=dict)
     """Deleted slots: 1 while chunks still hold samples of it, 2 afterwards."""
+    buried: dict[int, int] = field(default_factory=dict)
+    """Deleted slots that nobody was told of as reusable, with the seq of the deletion (or a later one)."""
+    reusable: list[int] = field(default_factory=list)
+    """Deleted slots of which no sample, journal row to be replayed or state is left."""
     blocks: dict[tuple[str, int], int] = field(default_factory=dict)
     """Checkpoint block -> its seq."""
     slots: int = 0
@@ -57,6 +64,24 @@ class State:
         """Journal rows up to this seq are part of every checkpoint block."""
         return min(self.blocks.values(), default=0)
 
+    def settle(self, tick: Tick) -> None:
+        """Know which series a committed tick brought and deleted."""
+        for slot, _ in tick.series:
+            self.gone.pop(slot, None)
+        self.slots = max([self.slots, *(slot + 1 for slot, _ in tick.series)])
+        self.gone.update(dict.fromkeys(tick.deleted, 1))
+        self.buried.update(dict.fromkeys(tick.deleted, tick.seq))
+
+    def find_reusable(self) -> None:
+        """Move slots from `buried` to `reusable`: purged from all chunks, and deleted at a tick that nothing is read from again."""
+        if not self.buried:
+            return
+        upto = min(self.replayed_from, self.sealed) if len(self.head) else self.replayed_from
+        found = [slot for slot, seq in self.buried.items() if seq <= upto and self.gone.get(slot) == 2]
+        for slot in found:
+            del self.buried[slot]
+        self.reusable += sorted(found)
+
 
 def load_state(connection: Connection) -> State:
     """Read the state back, the head from the journal."""
@@ -65,7 +90,10 @@ def load_state(connection: Connection) -> State:
     state.sealed = values.get("sealed", 0)
     newest = connection.execute(select(func.max(journal.c.seq))).scalar() or 0
     state.last_seq = max(values.get("last_seq", 0), newest)
+    tick = connection.execute(select(journal.c.tick).where(journal.c.seq == newest)).scalar()
+    state.last_tick = values.get("last_tick", 0) if tick is None else tick
     state.gone = dict(connection.execute(select(series.c.slot, series.c.gone).where(series.c.gone > 0)).all())
+    state.buried = dict.fromkeys(state.gone, state.last_seq)  # blocks of an older version do not say that a slot is empty
     first = checkpoints.c.part == 0
     for name, block, seq in connection.execute(select(checkpoints.c.name, checkpoints.c.block, checkpoints.c.seq).where(first)):
         state.blocks[name, block] = seq

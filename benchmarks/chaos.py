@@ -1,0 +1,295 @@
+"""Rounds of deaths, full disks, torn logs, lost answers and repeated rows, each compared with a run that nothing interrupted.
+
+`python -m benchmarks.chaos --rounds 10000 --json` writes results/chaos.json; `--seed N` repeats one round and names what differs. A
+round is decided by its seed: the stream (series that come, stop and are deleted, counters, NaN, late, double and impossible rows, a
+clock that jumps, rules and silences) and what befalls the server. Afterwards samples, scores, incidents, changes and the engine's
+state are to be equal, bit for bit. Sends go on as a client's would: what was not acknowledged comes again, and some of what was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from awry.core.clock import ManualClock
+from benchmarks.chaos_life import (
+    CalmStore,
+    Death,
+    Life,
+    Outcome,
+    Trouble,
+    calm_outcome,
+    keep_files,
+    kill_self,
+    opened,
+    small,
+    stored_outcome,
+)  # fmt: skip
+from benchmarks.chaos_stream import Step, World
+from benchmarks.chaos_wal import tear
+from benchmarks.machine import machine
+
+RESULTS = Path(__file__).parent / "results" / "chaos.json"
+STEPS = 30
+MOST_DEATHS = 12
+ROUNDS_A_STREAM = 4
+"""So many rounds meet the same stream with other troubles."""
+
+
+def scratch() -> str | None:
+    """Where files live in memory, if anywhere: a death of the process does not need a disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def stream(seed: int) -> list[Step]:
+    """The stream of a round."""
+    return list(World(seed // ROUNDS_A_STREAM).steps(STEPS))
+
+
+def calm(steps: Sequence[Step]) -> Outcome:
+    """What an uninterrupted run comes to."""
+    store = CalmStore()
+    life = Life(store)
+    for number, step in enumerate(steps):
+        life.decide(number, step)
+        life.timers(step)
+        life.write()
+    return calm_outcome(life, store)
+
+
+@dataclass
+class Rough:
+    """One interrupted run, from life to life."""
+
+    seed: int
+    steps: Sequence[Step]
+    folder: Path
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    acknowledged: int = -1
+    """The last step of which the client was told that it is stored."""
+    reached: int = -1
+    """The same, and never back: how far the world has come."""
+    lives: int = 0
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+
+    def run(self) -> Outcome:
+        """Live and die until the stream is through; what is left then."""
+        while True:
+            self.lives += 1
+            mortal = self.lives <= MOST_DEATHS
+            if mortal and self.rng.random() < 0.1:
+                self._killed_child()
+            elif self._live(mortal=mortal):
+                break
+        store = opened(self.folder / f"life{self.lives + 1}")
+        life = Life(store, self._clock())
+        found = stored_outcome(life, store)
+        if store.compact(self.steps[-1].clock)["bytes_after"] and stored_outcome(life, store) != found:
+            self.problems.append("compacting changed something")
+        store.close()
+        return found
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / f"life{self.lives}"
+
+    def _clock(self) -> ManualClock:
+        """The machine's clock when a life begins: at the step that comes next, as far as one knows."""
+        return ManualClock(self.steps[min(self.reached + 1, len(self.steps) - 1)].clock)
+
+    def _live(self, *, mortal: bool) -> bool:
+        """From opening the store to a death, a stop (both False) or the end of the stream."""
+        data, after = self._data, self.folder / f"life{self.lives + 1}"
+        full = self.rng.choice((0.0, 0.0, 0.03)) if mortal else 0.0
+        left = int(self.rng.expovariate(1 / 150)) + 1 if mortal else 1 << 60
+        trouble = Trouble(self.rng, self.counts, left, full, lambda: keep_files(data, after))
+        store = opened(data, trouble)
+        try:
+            return self._send(Life(store, self._clock()))
+        except Death:
+            if self.rng.random() < 0.3 and tear(after / "awry.db-wal", self.rng):
+                self.counts["torn log"] += 1
+                self.acknowledged = -1  # the disk broke its word; the source goes by the position it finds
+            return False
+        finally:
+            store.close()
+            if after.exists():
+                shutil.rmtree(data)
+            else:
+                data.rename(after)
+
+    def _send(self, life: Life) -> bool:
+        rng, at = self.rng, life.reached
+        if at < self.acknowledged:
+            self.problems.append(f"life {self.lives} begins after step {at}, but {self.acknowledged} was acknowledged")
+        if self.acknowledged < at and self.lives > 1:
+            self.counts["answer lost"] += 1
+        if at >= 0:
+            self._repeat(life, at)
+            life.timers(self.steps[at])
+        while at + 1 < len(self.steps):
+            for _ in range(rng.choice((1, 1, 1, 2, 3, 5))):
+                if at + 1 == len(self.steps) or life.waiting > 10:
+                    break
+                at += 1
+                life.decide(at, self.steps[at])
+                life.timers(self.steps[at])
+                if rng.random() < 0.3:
+                    life.checkpoint()
+            life.write()
+            self.acknowledged = at
+            self.reached = max(self.reached, at)
+            if rng.random() < 0.1:
+                self._repeat(life, at)
+            if rng.random() < 0.02:
+                self.counts["stopped"] += 1
+                life.checkpoint(whole=True)
+                life.write()
+                return False
+        return True
+
+    def _repeat(self, life: Life, at: int) -> None:
+        """A client that is not sure sends its last rows again; not across a deletion, after which they would be new."""
+        first = at
+        while first > 0 and at - first < 3 and self.steps[first].command is None and self.rng.random() < 0.6:
+            first -= 1
+        for number in range(first, at + 1):
+            if self.steps[number].command is None and self.steps[number].rows:
+                self.counts["repeated"] += 1
+                life.decide(number, self.steps[number], again=True)
+                life.write()
+
+    def _killed_child(self) -> None:
+        """A life in a process of its own that ends by SIGKILL; it tells through a pipe what was acknowledged."""
+        reader, writer = os.pipe()
+        seed, left = self.rng.randrange(1 << 30), int(self.rng.expovariate(1 / 150)) + 1
+        child = os.fork()
+        if child == 0:
+            os.close(reader)
+            self._child(writer, seed, left)
+        os.close(writer)
+        with os.fdopen(reader) as told:
+            lines = told.read().split()
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        self.counts["SIGKILL" if status == -9 else "stopped"] += 1
+        if status not in (-9, 0):
+            self.problems.append(f"life {self.lives} ended with status {status}")
+        self.acknowledged = max([self.acknowledged, *map(int, lines)])
+        self.reached = max(self.reached, self.acknowledged)
+        self._data.rename(self.folder / f"life{self.lives + 1}")
+
+    def _child(self, writer: int, seed: int, left: int) -> None:
+        try:
+            self.rng = random.Random(seed)
+            trouble = Trouble(self.rng, Counter(), left, 0.0, kill_self)
+            life = Life(opened(self._data, trouble), self._clock())
+            if life.reached < self.acknowledged:
+                os._exit(3)
+            for number in range(life.reached + 1, len(self.steps)):
+                if number > 0:
+                    life.timers(self.steps[number - 1])
+                life.decide(number, self.steps[number])
+                life.checkpoint()
+                life.write()
+                os.write(writer, b"%d\n" % number)
+            os._exit(0)
+        except BaseException:
+            os._exit(4)
+
+
+@dataclass
+class Report:
+    """What many rounds came to."""
+
+    rounds: int = 0
+    deaths: int = 0
+    samples: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: dict[int, list[str]] = field(default_factory=dict)
+
+
+def one_round(seed: int, expected: Outcome, steps: Sequence[Step], report: Report) -> list[str]:
+    """Run one seed against what should come of it; what differs."""
+    with tempfile.TemporaryDirectory(prefix="awry-chaos-", dir=scratch()) as folder:
+        rough = Rough(seed, steps, Path(folder), report.counts)
+        (Path(folder) / "life1").mkdir()
+        try:
+            actual = rough.run()
+            wrong = rough.problems + actual.differences(expected)
+            report.samples += sum(len(columns["time"]) // 8 for columns in actual.samples.values())
+        except Exception as error:
+            wrong = [*rough.problems, f"life {rough.lives}: {error!r}"]
+    report.rounds += 1
+    report.deaths += rough.lives - 1
+    if wrong:
+        report.failures[seed] = wrong[:8]
+    return wrong
+
+
+def run(seeds: Sequence[int], report: Report) -> Report:
+    """Rounds of these seeds, one after the other."""
+    known = -1
+    with small():
+        for seed in seeds:
+            if known != seed // ROUNDS_A_STREAM:
+                known, steps = seed // ROUNDS_A_STREAM, stream(seed)
+                expected = calm(steps)
+            one_round(seed, expected, steps, report)
+    return report
+
+
+def written(report: Report, named: dict[str, object], seconds: float) -> None:
+    """Keep the results so far."""
+    found = {
+        "machine": named,
+        "rounds": report.rounds,
+        "seconds": round(seconds, 1),
+        "restarts": report.deaths,
+        "samples": report.samples,
+        "events": dict(sorted(report.counts.items())),
+        "failures": {str(seed): wrong for seed, wrong in report.failures.items()},
+    }
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Run, print, and write the results when asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seed", type=int, help="repeat one round and name what differs")
+    parser.add_argument("--json", action="store_true", help=f"write {RESULTS.name}, every hundred rounds")
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    named, report, began = machine(), Report(), time.monotonic()
+    seeds = range(arguments.first, arguments.first + arguments.rounds) if arguments.seed is None else [arguments.seed]
+    for at in range(0, len(seeds), 100):
+        run(seeds[at : at + 100], report)
+        took = time.monotonic() - began
+        done = f"{report.rounds} rounds, {report.deaths} restarts, {len(report.failures)} failures"
+        print(f"{took:6.0f} s  {done}", file=sys.stderr, flush=True)
+        if arguments.json:
+            written(report, named, took)
+    for seed, wrong in report.failures.items():
+        print(f"seed {seed}: {'; '.join(wrong)}")
+    for name, count in sorted(report.counts.items()):
+        print(f"  {count:7,} {name}")
+    raise SystemExit(bool(report.failures))
+
+
+if __name__ == "__main__":
+    main()
