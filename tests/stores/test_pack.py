@@ -12,7 +12,8 @@ from awry.core.batch import Batch, Scored
 from awry.core.errors import StoreCorrupt
 from awry.core.tick import Sent
 from awry.stores.blobs import pack_arrays, pack_json, unpack_arrays, unpack_json
-from awry.stores.pack import pack_chunk, pack_rows, pack_sent, unpack_rows, unpack_sent, unpack_series
+from awry.stores.pack import decompress, pack_chunk, pack_rows, pack_sent, unpack_rows, unpack_sent, unpack_series
+from tests.naive_pack import planes
 from tests.stores.ticks import columns_of, incident_of, tick_of
 
 ANY32 = st.floats(width=32)
@@ -42,6 +43,22 @@ def bits(samples: tuple[Batch, Scored]) -> list[bytes]:
 def test_journal_round_trip(samples: tuple[Batch, Scored]) -> None:
     """A journal row gives back what went in."""
     assert bits(samples) == bits(unpack_rows(pack_rows(*samples)))
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(rows())
+def test_planes_are_as_their_twin_writes_them(samples: tuple[Batch, Scored]) -> None:
+    """The bytes under the compression are those of the plain way, so that what older versions wrote is read."""
+    assert planes(*samples, chunk=False) == plain_bytes(pack_rows(*samples))
+    order = np.lexsort((samples[0].time, samples[0].slot))
+    batch, scored = samples[0].take(order), samples[1].take(order)
+    series = np.unique(batch.slot).size
+    assert planes(batch, scored, chunk=True) == plain_bytes(pack_chunk(batch, scored))[8 * series :]
+
+
+def plain_bytes(data: bytes) -> bytes:
+    """What lies behind the header, decompressed."""
+    return decompress(data[18:])
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cramjam
 import numpy as np
 
-from awry.core.batch import Batch
+from awry.core.batch import Batch, Scored
 from awry.core.series_table import SeriesTable
 from awry.detection.router import Router
 from awry.detection.warm import compile_kernels
@@ -15,7 +15,9 @@ from awry.engine.pipeline import Pipeline
 from awry.engine.settings import EngineSettings
 from awry.formats import graphite
 from awry.formats.influx import decode_influx
+from awry.formats.otlp import warm_up
 from awry.formats.remote_write import decode_remote_write
+from awry.stores.pack import pack_rows
 from awry.stores.seal import order_by_slot
 
 NOW = 1_700_000_000_000
@@ -40,5 +42,8 @@ def compile_all(progress: Callable[[str], None] = lambda _: None) -> None:
     progress("the Prometheus door")
     for version, message in ((1, _VERSION_1), (2, _VERSION_2)):
         decode_remote_write(bytes(cramjam.snappy.compress_raw(message)), table, version=version)
+    progress("the OpenTelemetry door")
+    warm_up(table, NOW)
     progress("the store")
     order_by_slot(np.zeros(1, np.int32), 1)
+    pack_rows(Batch.of([0], [NOW], [1.0]), Scored.blank(1))

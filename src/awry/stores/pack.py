@@ -17,23 +17,23 @@ from numpy.typing import NDArray
 from awry.core.batch import Batch, Floats, Scored
 from awry.core.errors import StoreCorrupt
 from awry.core.tick import Sent
+from awry.stores.planes import NAN16, STEPS, fits, shuffled, write_planes
 
 JOURNAL_LEVEL, CHUNK_LEVEL = 1, 3
 _HEADER = struct.Struct("<BBIIq")
 _VERSION = 1
 _WIDE_SCORE, _WIDE_SEGMENT = 1, 2  # flags: this column is kept as float32, being no multiple of 0.0001
-_NAN16 = 65535
 _local = threading.local()
 
 
-def compress(data: bytes, level: int = CHUNK_LEVEL) -> bytes:
+def compress(data: bytes | NDArray[np.uint8], level: int = CHUNK_LEVEL) -> bytes:
     """One zstd frame with a checksum; any thread."""
     name = f"compressor{level}"
     compressor: zstandard.ZstdCompressor | None = getattr(_local, name, None)
     if compressor is None:
         compressor = zstandard.ZstdCompressor(level=level, write_checksum=True)
         setattr(_local, name, compressor)
-    return compressor.compress(data)
+    return compressor.compress(data)  # type: ignore[arg-type]  # any buffer will do
 
 
 def decompress(data: bytes | memoryview) -> bytes:
@@ -53,8 +53,7 @@ def pack_rows(batch: Batch, scored: Scored) -> bytes:
     """A journal row: samples in order of arrival, any series."""
     if not len(batch):
         return b""
-    slot = batch.slot
-    return _pack(batch, scored, [_shuffle(np.diff(slot, prepend=np.int32(0)).astype(np.int32))], None, 0, JOURNAL_LEVEL)
+    return _pack(batch, scored, b"", 0, JOURNAL_LEVEL)
 
 
 def unpack_rows(data: bytes) -> tuple[Batch, Scored]:
@@ -79,8 +78,8 @@ def pack_sent(sent: Sent | None) -> bytes | None:
     if sent is None or not sent.rows.shape[0]:
         return None
     rows = sent.rows.shape[0]
-    steps = _shuffle(np.diff(sent.rows, prepend=np.int32(0)).astype(np.int32))
-    return _HEADER.pack(_VERSION, 0, rows, 0, 0) + compress(steps + _shuffle(sent.value), JOURNAL_LEVEL)
+    steps = shuffled(np.diff(sent.rows, prepend=np.int32(0)).astype(np.int32))
+    return _HEADER.pack(_VERSION, 0, rows, 0, 0) + compress(steps + shuffled(sent.value), JOURNAL_LEVEL)
 
 
 def unpack_sent(data: bytes | None) -> Sent | None:
@@ -96,8 +95,7 @@ def pack_chunk(batch: Batch, scored: Scored) -> bytes:
     """A chunk: at least one sample, sorted by (slot, time)."""
     starts = np.flatnonzero(np.diff(batch.slot, prepend=np.int32(-1)))
     counts = np.diff(starts, append=len(batch)).astype(np.uint32)
-    index = [batch.slot[starts].tobytes(), counts.tobytes()]
-    return _pack(batch, scored, index, starts, starts.shape[0], CHUNK_LEVEL)
+    return _pack(batch, scored, batch.slot[starts].tobytes() + counts.tobytes(), starts.shape[0], CHUNK_LEVEL)
 
 
 def unpack_series(data: bytes, slot: int) -> tuple[Batch, Scored] | None:
@@ -114,29 +112,24 @@ def unpack_series(data: bytes, slot: int) -> tuple[Batch, Scored] | None:
     return Batch(np.full(time.shape[0], slot, np.int32), time, value), scored
 
 
-def _pack(batch: Batch, scored: Scored, index: list[bytes], starts: NDArray[np.intp] | None, series: int, level: int) -> bytes:
-    time, rows = batch.time, len(batch)
-    base = int(time[0])
-    delta = np.diff(time, prepend=time[0])
-    if starts is not None:
-        delta[starts] = time[starts] - base
-    score, wide_score = _narrow(scored.score)
-    segment, wide_segment = _narrow(scored.segment)
-    expected = scored.expected.view(np.uint32)
-    parts = [
-        *index,
-        _shuffle(delta),
-        _shuffle(batch.value),
-        _shuffle(scored.raw),
-        score,
-        segment,
-        _shuffle(expected ^ _guess(batch.value)),
-        _shuffle(scored.low.view(np.uint32) ^ expected),
-        _shuffle(scored.high.view(np.uint32) ^ expected),
-        scored.part.tobytes(),
-    ]
+def _pack(batch: Batch, scored: Scored, index: bytes, series: int, level: int) -> bytes:
+    rows = len(batch)
+    raw, score, segment, expected, low, high = (
+        np.ascontiguousarray(column)
+        for column in (scored.raw, scored.score, scored.segment, scored.expected, scored.low, scored.high)
+    )
+    value = np.ascontiguousarray(batch.value)
+    wide_score, wide_segment = not fits(score, score.view(np.uint32)), not fits(segment, segment.view(np.uint32))
+    plain = np.empty(len(index) + rows * ((0 if index else 4) + 37 + 2 * (wide_score + wide_segment)), np.uint8)
+    plain[: len(index)] = np.frombuffer(index, np.uint8)
+    write_planes(
+        np.ascontiguousarray(batch.slot), np.ascontiguousarray(batch.time), value, value.view(np.uint64), raw.view(np.uint32),
+        score, score.view(np.uint32), wide_score, segment, segment.view(np.uint32), wide_segment, expected.view(np.uint32),
+        low.view(np.uint32), high.view(np.uint32), np.ascontiguousarray(scored.part), _guess(value), bool(index),
+        plain[len(index) :],
+    )  # fmt: skip
     flags = wide_score * _WIDE_SCORE | wide_segment * _WIDE_SEGMENT
-    return _HEADER.pack(_VERSION, flags, rows, series, base) + compress(b"".join(parts), level)
+    return _HEADER.pack(_VERSION, flags, rows, series, int(batch.time[0])) + compress(plain, level)
 
 
 def _open(data: bytes) -> tuple[int, int, int, int, bytes]:
@@ -189,11 +182,6 @@ def _columns(
     return time, value, Scored(raw, score, segment, expected.view(np.float32), low.view(np.float32), high.view(np.float32), part)
 
 
-def _shuffle(column: NDArray[Any]) -> bytes:
-    plain = np.ascontiguousarray(column)
-    return plain.view(np.uint8).reshape(plain.shape[0], plain.itemsize).T.tobytes()
-
-
 def _guess(value: NDArray[np.float64]) -> NDArray[np.uint32]:
     """Bits of the value as float32: close to those of the expected value, so that their difference is mostly zeros."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -202,17 +190,7 @@ def _guess(value: NDArray[np.float64]) -> NDArray[np.uint32]:
     return near.view(np.uint32)
 
 
-def _narrow(column: Floats) -> tuple[bytes, bool]:
-    """Multiples of 0.0001 as uint16 with 65535 for NaN (of no sign); any other column as it is (True)."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        steps = np.rint(column.astype(np.float64) * 10_000)
-        small = np.where(np.isnan(steps) | (steps < 0) | (steps >= _NAN16), _NAN16, steps).astype(np.uint16)
-    if np.array_equal(_widen(small).view(np.uint32), column.view(np.uint32)):
-        return _shuffle(small), False
-    return _shuffle(column), True
-
-
 def _widen(column: NDArray[np.uint16]) -> Floats:
-    wide = (column / 10_000.0).astype(np.float32)
-    wide[column == _NAN16] = np.nan
+    wide = (column / STEPS).astype(np.float32)
+    wide[column == NAN16] = np.nan
     return wide
