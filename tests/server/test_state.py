@@ -95,7 +95,7 @@ def test_who_may_export(guarded: Live) -> None:
 
 
 def test_one_at_a_time_and_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second export meanwhile is put off; a client that reads nothing is cut after [limits] body_timeout, then another may come."""
+    """A second export meanwhile is put off; a client that reads nothing is cut after body_timeout, then another may come."""
     from awry.server.settings import LimitSection
     from awry.stores.sql import SqlStore
 

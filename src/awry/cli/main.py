@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("awry.cli.replay", "send recorded series through the engine as if live"),
     "top": ("awry.cli.top", "live view of the strangest series of a running server"),
     "series": ("awry.cli.series", "list or delete series of a running server"),
+    "explain": ("awry.cli.explain", "rebuild what a detector knew at one sample, and why it judged so"),
     "bench": ("awry.cli.bench", "measure detection quality on a benchmark"),
     "check-config": ("awry.cli.check_config", "find every mistake of a config file"),
     "state": ("awry.cli.state", "move everything to another machine or database"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from awry.core.errors import NotFound
 
 if TYPE_CHECKING:
+    from awry.core.placement import Placement
     from awry.server.config import Config
 
 
@@ -34,6 +35,12 @@ def new_store_target(args: argparse.Namespace) -> str | Path:
     """URL or folder of a database that may have to be made."""
     config = _config(args)
     return config.store.url or Path(config.server.data)
+
+
+def judged_by(args: argparse.Namespace) -> tuple[Placement, int]:
+    """Which series get which detector, and the memory for them, as the settings have it."""
+    config = _config(args)
+    return config.placement, config.detection.memory_bytes
 
 
 def store_options(args: argparse.Namespace) -> dict[str, Any]:

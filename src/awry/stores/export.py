@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table, and_, func, inspect, or_, select
 from sqlalchemy.engine import URL
 
-from awry.core.errors import NotFound, StoreCorrupt, StoreTooNew
+from awry.core.errors import NotFound
 from awry.stores.commit import newest_seq
 from awry.stores.connect import Database
 from awry.stores.container import FORMAT, Manifest, Packer, Rows, TableNote
-from awry.stores.migrations import FIRST, STEPS, UNFINISHED, UNFINISHED_HINT
-from awry.stores.schema import chunks, meta, tables
+from awry.stores.migrations import check_readable
+from awry.stores.schema import chunks, tables
 
 PIECE_BYTES = 4 << 20
 """About how much of a table is read at once; what a piece of the stream holds before it is compressed."""
@@ -32,6 +32,7 @@ def export_state(url: URL, *, history: bool, awry: str, now_ms: int) -> Generato
     database = Database(url)
     try:
         with database.moment("export the database") as connection:
+            schema = check_readable(connection, "export")
             found = _found(connection)
             without = () if history else (chunks.name,)
             notes = [
@@ -44,7 +45,7 @@ def export_state(url: URL, *, history: bool, awry: str, now_ms: int) -> Generato
             ]
             packer = Packer(
                 Manifest(
-                    format=FORMAT, awry=awry, schema=_schema(connection), made=now_ms, seq=newest_seq(connection), history=history,
+                    format=FORMAT, awry=awry, schema=schema, made=now_ms, seq=newest_seq(connection), history=history,
                     database=database.dialect, tables=notes,
                 )
             )  # fmt: skip
@@ -72,21 +73,6 @@ def _found(connection: Connection) -> list[tuple[Table, list[Column[Any]]]]:
 def _carried(columns: Sequence[Column[Any]]) -> list[Column[Any]]:
     """Columns that mean something elsewhere too: numbers that the database gives itself are given anew."""
     return [column for column in columns if column.autoincrement is not True]
-
-
-def _schema(connection: Connection) -> int:
-    values = dict(connection.execute(select(meta.c.name, meta.c.value)).all()) if inspect(connection).has_table(meta.name) else {}
-    newest = FIRST + len(STEPS)
-    if UNFINISHED in values:
-        raise StoreCorrupt("cannot export the database: an import into it was not finished", hint=UNFINISHED_HINT)
-    if "schema" not in values:
-        raise StoreCorrupt("cannot export the database: its schema number is missing", hint="is it a database of Awry?")
-    if values["schema"] > newest:
-        raise StoreTooNew(
-            f"cannot export the database: a newer version of Awry wrote it (schema {values['schema']}, not {newest})",
-            hint="export it with that version",
-        )
-    return int(values["schema"])
 
 
 def _count(connection: Connection, table: Table) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, inspect, select
 from sqlalchemy.schema import CreateColumn
 
-from awry.core.errors import StoreCorrupt, StoreTooNew
+from awry.core.errors import StoreCorrupt, StoreError, StoreTooNew
 from awry.stores.connect import Database
 from awry.stores.schema import journal, meta, parked, series, tables
 
@@ -62,6 +62,34 @@ def migrate(database: Database, steps: Sequence[Callable[[Connection], None]] = 
         with database.write(f"upgrade the database to schema {number + 1}") as connection:
             steps[number - FIRST](connection)
             connection.execute(meta.update().where(meta.c.name == "schema").values(value=number + 1))
+
+
+def check_readable(connection: Connection, doing: str) -> int:
+    """The schema of a database that is only read. Raises StoreTooNew, and StoreCorrupt for one not ours or half imported."""
+    there = inspect(connection).has_table(meta.name)
+    marks = dict(connection.execute(select(meta.c.name, meta.c.value)).all()) if there else {}
+    newest = FIRST + len(STEPS)
+    if UNFINISHED in marks:
+        raise StoreCorrupt(f"cannot {doing} the database: an import into it was not finished", hint=UNFINISHED_HINT)
+    if "schema" not in marks:
+        raise StoreCorrupt(f"cannot {doing} the database: its schema number is missing", hint="is it a database of Awry?")
+    schema = int(marks["schema"])
+    if schema > newest:
+        raise StoreTooNew(
+            f"cannot {doing} the database: a newer version of Awry wrote it (schema {schema}, this version knows {newest})",
+            hint="do it with that version",
+        )
+    return schema
+
+
+def check_current(connection: Connection, doing: str) -> None:
+    """As `check_readable`, and also raise StoreError for an older schema."""
+    schema, newest = check_readable(connection, doing), FIRST + len(STEPS)
+    if schema < newest:
+        raise StoreError(
+            f"cannot {doing} the database: an older version of Awry wrote it (schema {schema}, this version needs {newest})",
+            hint="start the server on it once: that brings it up to date",
+        )
 
 
 def _add_column(connection: Connection, column: Column[Any]) -> None:
