@@ -10,6 +10,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "suite": ("awry.cli.bench_suite", "detectors on your own labelled sets: quality, the default rule, rank"),
     "inject": ("awry.cli.bench_inject", "recall and delay by kind and size of fault, injected into normal data"),
     "calibration": ("awry.cli.bench_calibration", "promised against realised alert episodes"),
+    "capacity": ("awry.cli.bench_capacity", "what this machine carries: speed, delay, memory, recovery, by number of series"),
 }
 """Name -> module with `add_arguments(parser)` and `run(args) -> int`, and what the overview says of it."""
 
@@ -18,6 +19,7 @@ EPILOG = """examples:
   awry bench suite sets --html suite.html
   awry bench inject sets
   awry bench calibration
+  awry bench capacity --series 10k
 
 `awry bench NAME --help` tells more about a benchmark."""
 
