@@ -85,6 +85,23 @@ class Laned(Protocol):
         ...
 
 
+@runtime_checkable
+class Parkable(Protocol):
+    """A judge that can give the state of single series away, and take it back; slots in rising order."""
+
+    def park(self, slots: Sequence[int]) -> list[bytes]:
+        """The state of each, which costs nothing here any more; none of them is stepped until it is back."""
+        ...
+
+    def unpark(self, slots: Sequence[int], blobs: Sequence[bytes]) -> int:
+        """Take it back; tells how many could be read. The others begin anew."""
+        ...
+
+    def forget(self, slots: Sequence[int]) -> None:
+        """Let go of the state of series that are deleted, or parked already."""
+        ...
+
+
 class Source(Component, Protocol):
     """Where samples come from; yields until cancelled; raises Retry to be entered again later."""
 
@@ -99,6 +116,15 @@ class Source(Component, Protocol):
 
     async def commit(self, position: bytes) -> None:
         """Everything up to `position` is stored."""
+        ...
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A source that holds samples which nobody sends again, and hands them over before it is left."""
+
+    async def finish(self) -> None:
+        """Take nothing more in: `rows` hands over what came, then ends."""
         ...
 
 
@@ -129,6 +155,19 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release the file or connection; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class ParkingPlace(Protocol):
+    """A store that keeps the state of parked series, and knows whose slots may have new series."""
+
+    def parked(self, slots: Sequence[int], seq: int) -> dict[int, bytes]:
+        """Of these slots, the state that was parked last before tick seq; any thread may ask."""
+        ...
+
+    def reusable(self) -> tuple[int, ...]:
+        """Slots of deleted series of which nothing is left, each told once; the writer's thread asks after upkeep."""
         ...
 
 

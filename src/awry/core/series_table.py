@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,9 @@ class SeriesLimits:
 class SeriesTable:
     """Canonical key <-> slot. Only the event loop's thread adds; other threads may read `keys` up to a length they were told.
 
-    Slots are dense and given in order of first sight; a deleted series leaves its slot empty (key ""). The engine empties it, at
-    the tick of the deletion: samples taken in before are still judged under the series' name. placement: what it says of kinds.
+    Slots are dense and given in order of first sight; a deleted series leaves its slot empty (key ""), until it is free for
+    another. The engine empties it, at the tick of the deletion: samples taken in before are still judged under the series' name.
+    placement: what it says of kinds.
     """
 
     def __init__(self, limits: SeriesLimits | None = None, clock: Clock | None = None, placement: Placement | None = None) -> None:
@@ -44,6 +46,9 @@ class SeriesTable:
         self.kinds = bytearray()
         """By slot: GAUGE or COUNTER; never shorter than `keys`. Take copies of it (a view would keep it from growing)."""
         self.refused_limit = 0
+        self.reused = 0
+        """How often a new series got the slot of a deleted one: what is known by slot may be another series' since."""
+        self._free: list[int] = []
         self._slot_of: dict[str, int] = {}
         self._index: dict[str, RawIndex] = {}
         self._clock = clock or SystemClock()
@@ -86,9 +91,7 @@ class SeriesTable:
         if slot is not None:
             return slot
         self._admit()
-        slot = len(self.keys)
-        self.kinds.append(kind_of(key, self.placement, counter))
-        self.keys.append(key)
+        slot = self._new_slot(key, kind_of(key, self.placement, counter))
         self._slot_of[key] = slot
         return slot
 
@@ -129,6 +132,23 @@ class SeriesTable:
             del self._slot_of[self.keys[slot]]
         for index in self._index.values():
             index.forget(np.array(gone, np.int32))
+
+    def free(self, slots: Iterable[int]) -> None:
+        """New series may have these slots of deleted ones, of which nothing is left."""
+        for slot in slots:
+            if not self.keys[slot]:
+                heappush(self._free, slot)
+
+    def _new_slot(self, key: str, kind: int) -> int:
+        if self._free:
+            slot = heappop(self._free)
+            self.kinds[slot] = kind
+            self.keys[slot] = key  # last: the engine takes a named slot for one that has a series
+            self.reused += 1
+            return slot
+        self.kinds.append(kind)
+        self.keys.append(key)
+        return len(self.keys) - 1
 
     def _admit(self) -> None:
         limits = self.limits

@@ -172,20 +172,20 @@ class Router:
             self._release(which)
         return blobs
 
-    def unpark(self, slots: Sequence[int], blobs: Sequence[bytes]) -> None:
-        """Take back the state of series that were parked or forgotten; one whose blob says nothing begins anew."""
+    def unpark(self, slots: Sequence[int], blobs: Sequence[bytes]) -> int:
+        """Take back the state of parked series; tells of how many. One that was forgotten, or cannot be read, begins anew."""
         with self._gate.alone():
             saved, data = from_blobs(blobs, 4 + len(SAVED), {bench.id: bench for bench in self._known()})
-            self._load(np.array(slots, np.intp), saved, data)
             self._plain = False
+            return self._load(np.array(slots, np.intp), saved, data)
 
     def forget(self, slots: Sequence[int]) -> None:
         """Let go of the state of these series."""
         with self._gate.alone():
             self._release(np.array(slots, np.intp))
 
-    def _load(self, mine: NDArray[np.intp], slots: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
-        """Give the slots `mine`, in rising order, what was dumped."""
+    def _load(self, mine: NDArray[np.intp], slots: NDArray[np.int64], data: NDArray[np.uint8]) -> int:
+        """Give the slots `mine`, in rising order, what was dumped; tells how many go on from it."""
         at = self._at
         kept = self._kept(mine, slots[:, 0])
         before = at[:, mine]
@@ -205,6 +205,7 @@ class Router:
         lost = mine[kept & (slots[:, 1] != 0) & (at[NEXT, mine] == 0)]
         at[DUE, lost] = at[SEEN, lost] + 1
         self._learning += int(np.count_nonzero(at[NEXT, mine])) - int(learning)
+        return int(np.count_nonzero(kept))
 
     def _release(self, mine: NDArray[np.intp]) -> None:
         """Free the rows of these series. Nobody steps meanwhile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,12 @@ class Arrivals:
             c["interval"], c["gap_max"], c["count"], reason,
         )  # fmt: skip
         return reason, int(accepted)
+
+    def begin(self, slots: Sequence[int] | range, now: int) -> None:
+        """These slots have new series, first heard of at `now`."""
+        for column in self.columns.values():
+            column[slots] = 0
+        self.columns["last_seen"][slots] = now
 
     def newly_absent(self, now: int) -> NDArray[np.intp]:
         """Slots of series that have stopped by `now`: a steady cadence, then nothing for far longer than ever before.

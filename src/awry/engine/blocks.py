@@ -104,6 +104,12 @@ class Marks:
         behind: NDArray[np.bool_] = self.by_block[index] < seq
         return behind
 
+    def ones_behind(self, slots: Sequence[int], seq: int) -> list[int]:
+        """Those of the slots whose state has not seen tick `seq` yet, in rising order."""
+        mine = np.array(sorted(slots), np.int32)
+        found: list[int] = mine[self.behind(mine, seq)].tolist()
+        return found
+
 
 @dataclass(slots=True)
 class Stages:
@@ -126,6 +132,7 @@ def collect(pipeline: Pipeline, wanted: Sequence[int] | None) -> list[Block]:
         pipeline.dirty.saved(index, pipeline.heat.newest)
         state: Arrays = {f"judge.{k}": v for k, v in pipeline.judge.dump(start, stop).items()}
         state |= {f"heat.{k}": v for k, v in pipeline.heat.dump(start, stop).items()}
+        state["parked"] = pipeline.parking.where[start:stop].copy()
         latest = pipeline.latest.take(slice(start, stop))
         state |= {f"latest.{name}": getattr(latest, name).copy() for name in _LATEST}
         found.append(Block("series", index, pipeline.seq, state))
@@ -175,6 +182,8 @@ def _load_series(pipeline: Pipeline, block: Block) -> None:
         pipeline.judge.load(state, start)
     else:
         pipeline.relearning += stop - start
+    if "parked" in block.arrays:
+        pipeline.parking.load(block.arrays["parked"].astype(np.uint8), start)
     pipeline.heat.load(_part(block, "heat."), start)
     for name in _LATEST:
         getattr(pipeline.latest, name)[start:stop] = latest[name]

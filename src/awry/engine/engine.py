@@ -21,14 +21,15 @@ from awry.core.batch import Batch
 from awry.core.clock import Clock
 from awry.core.errors import Overloaded, StoreUnavailable
 from awry.core.incident import Change
-from awry.core.protocols import Judge, Store
+from awry.core.protocols import Judge, ParkingPlace, Store
 from awry.core.rule import Rule
 from awry.core.series_table import SeriesTable
 from awry.core.tick import REASONS, Receipt, Tick
 from awry.engine import blocks
 from awry.engine.commands import Command, DeleteRule, DeleteSeries, PutKind, PutRule, changed_kinds
 from awry.engine.counters import Counters
-from awry.engine.intake import Intake, IntakeQueue
+from awry.engine.departed import Departed, patient
+from awry.engine.intake import Intake, IntakeQueue, resolve, seen
 from awry.engine.pipeline import Pipeline
 from awry.engine.publish import Publisher
 from awry.engine.settings import DEFAULT_RULE, EngineSettings
@@ -63,10 +64,12 @@ class Engine:
         self.settings = settings or EngineSettings()
         self._store, self._clock, self._rules = store, clock, tuple(rules)
         self._pool = ThreadPoolExecutor(self.settings.shards, "awry-shard") if self.settings.shards > 1 else None
-        self._pipeline = Pipeline(judge, table.keys, self.settings, self._pool, table.kinds)
+        fetch = patient(store, lambda: self._closed) if isinstance(store, ParkingPlace) else None
+        self._pipeline = Pipeline(judge, table.keys, self.settings, self._pool, table.kinds, fetch)
+        self._departed = Departed(self._pipeline, self.settings.forget_ms)
         self._publisher = Publisher(self._pipeline)
         self._intake = IntakeQueue()
-        self._writer = Writer(store, clock, self._on_committed, self._on_failed)
+        self._writer = Writer(store, clock, self._on_committed, self._on_failed, self._on_freed)
         self._thread = threading.Thread(target=self._run, name="awry-engine", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._uncommitted = 0
@@ -186,7 +189,7 @@ class Engine:
             except Exception as raised:  # of the question, for who asked it; the engine goes on
                 error = raised
             if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, answer, result, error)
+                loop.call_soon_threadsafe(resolve, answer, result, error)
 
         if not self._intake.ask(put, QUESTIONS):
             raise Overloaded("cannot ask the engine: too many questions wait", after_seconds=1, hint="ask again")
@@ -215,7 +218,7 @@ class Engine:
             raise StoreUnavailable("cannot take samples: the engine is not running")
         item.answer = self._loop.create_future()
         self._unanswered.add(item.answer)
-        item.answer.add_done_callback(_seen)
+        item.answer.add_done_callback(seen)
         item.answer.add_done_callback(self._unanswered.discard)
         self._uncommitted += len(item.batch)
         self._intake.add(item)
@@ -306,6 +309,8 @@ class Engine:
                 if tick is not None:
                     self._writer.put(Work(tick))
                 self._publisher.publish(self._now, self._writer.error)
+                if (dead := self._departed.find(self._now)) and self._loop is not None and not self._loop.is_closed():
+                    self._loop.call_soon_threadsafe(self._delete, dead)
             if now >= next_block:
                 next_block = now + self._save_next_block()
         self._writer.put(Work(blocks=tuple(self._pipeline.changed_blocks())))
@@ -330,7 +335,18 @@ class Engine:
         rounds = 1 + self._pipeline.slots // blocks.BLOCK_SLOTS
         return self.settings.checkpoint_ms / 1000 / (rounds + 1)
 
+    def _on_freed(self, slots: tuple[int, ...]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.table.free, slots)
+
+    def _delete(self, slots: Sequence[int]) -> None:
+        still = self._departed.still(slots)
+        if still and not self._closed and not self._broken:
+            self.table.forget(still)
+            self._add(Intake(Batch.empty(), "", time.perf_counter_ns(), None, DeleteSeries(still)))
+
     def _on_committed(self, works: Sequence[Work]) -> None:
+        self._pipeline.parking.committed = max(work.tick.seq for work in works if work.tick is not None)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._answer, list(works), time.perf_counter_ns())
 
@@ -380,19 +396,3 @@ class Engine:
                     StoreUnavailable(f"cannot store samples: {message}", hint="they were not acknowledged; send them again")
                 )
         self._room.set()
-
-
-def _seen(future: asyncio.Future[Receipt]) -> None:
-    """A client that went away leaves its future unread; that is not an error worth a warning."""
-    if not future.cancelled():
-        future.exception()
-
-
-def _resolve(answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-    """Give an answer to whoever still waits for it."""
-    if answer.done():
-        return
-    if error is not None:
-        answer.set_exception(error)
-    else:
-        answer.set_result(result)

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from awry.core.batch import Batch
 from awry.core.tick import Receipt
@@ -89,3 +90,19 @@ class IntakeQueue:
                     break
             marks, self._marks = self._marks, {}
             return taken, marks, self._closed and not self._items and not taken
+
+
+def seen(future: asyncio.Future[Receipt]) -> None:
+    """A client that went away leaves its future unread; that is not an error worth a warning."""
+    if not future.cancelled():
+        future.exception()
+
+
+def resolve(answer: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    """Give an answer to whoever still waits for it."""
+    if answer.done():
+        return
+    if error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(result)

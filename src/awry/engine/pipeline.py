@@ -5,7 +5,7 @@ No clock and no disk: `step` is told the tick's time, and replaying the ticks it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableSequence, Sequence
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
@@ -17,7 +17,7 @@ from awry.core.protocols import Judge, Keyed, Laned
 from awry.core.tick import Block, Tick
 from awry.detection.calibration import score_of
 from awry.engine import blocks
-from awry.engine.arrivals import Arrivals
+from awry.engine.arrivals import LATE, Arrivals
 from awry.engine.commands import (
     Command,
     DeleteRule,
@@ -31,6 +31,7 @@ from awry.engine.commands import (
 )
 from awry.engine.heat import Heat
 from awry.engine.incidents import IncidentStage
+from awry.engine.parking import GONE, Fetch, Parking
 from awry.engine.rates import Rates
 from awry.engine.rules import Event, RuleStage
 from awry.engine.settings import EngineSettings
@@ -46,14 +47,16 @@ class Pipeline:
     compared with each other stay together.
 
     keys: canonical key by slot; it grows elsewhere, and a deletion empties its entry here, in the order of the stream. kinds:
-    GAUGE or COUNTER by slot; it grows with the keys, and what it does not name is a gauge.
+    GAUGE or COUNTER by slot; it grows with the keys, and what it does not name is a gauge. fetch: where the state of parked series
+    is read; None: none is parked.
     """
 
     def __init__(
         self, judge: Judge, keys: MutableSequence[str], settings: EngineSettings, pool: Executor | None = None,
-        kinds: bytes | bytearray = b"",
+        kinds: bytes | bytearray = b"", fetch: Fetch | None = None,
     ) -> None:  # fmt: skip
         self.judge = judge
+        self.parking = Parking(judge, settings.silent_ms, fetch)
         self.arrivals = Arrivals()
         self.rates = Rates()
         self.heat = Heat()
@@ -75,6 +78,7 @@ class Pipeline:
         if slots <= self.slots:
             return
         self.judge.grow(slots)
+        self.parking.grow(slots)
         self.arrivals.grow(slots)
         self.rates.grow(slots, bytes(self._kinds[self.slots : slots]))
         self.heat.grow(slots)
@@ -91,22 +95,25 @@ class Pipeline:
 
         Every slot of the batch is below `len(keys)`.
         """
-        fresh = tuple((slot, self._keys[slot]) for slot in range(self.slots, self._needed(batch)))
-        self.grow(self._needed(batch))
-        reason, accepted = self.arrivals.admit(batch, now, self._settings.future_ms)
+        fresh = tuple((slot, self._keys[slot]) for slot in self._begin(now, batch))
+        reason, accepted = self._admit(now, batch)
         if accepted < len(batch):
             batch = batch.take(reason == 0)
         batch, sent = self.rates.of(batch)
+        back = self.parking.returning(batch.slot)
+        self.parking.take_back(back, self.seq + 1)
         scored = self._score(batch)
         self.seq += 1
         self._keep(now, batch, scored)
         incidents, changes = self._judge(now, batch, scored, commands)
         deleted = tuple(slot for c in commands if isinstance(c, DeleteSeries) for slot in c.slots)
+        self._bury(deleted)
+        self._begin_judging(kinds := _kinds(commands))
         tick = Tick(
             seq=self.seq, time=now, batch=batch, scored=scored, series=fresh,
-            counters=self.rates.among([slot for slot, _ in fresh]), sent=sent,
+            counters=self.rates.among([slot for slot, _ in fresh]), sent=sent, back=back,
             commands=tuple(encode_command(c) for c in commands), deleted=deleted,
-            kinds=tuple((slot, int(c.counter)) for c in commands if isinstance(c, PutKind) for slot in c.slots),
+            kinds=tuple(kinds.items()),
             incidents=tuple(incidents), changes=tuple(changes), positions=positions or {},
         )  # fmt: skip
         return tick, reason
@@ -114,11 +121,14 @@ class Pipeline:
     def timers(self, now: int, positions: Mapping[str, bytes] | None = None) -> Tick | None:
         """Decide what time alone changes at `now`; None when it changed nothing (then there is nothing to store)."""
         incidents, changes, changed = self._by_time(now)
-        if not changed and not positions:
+        due = self.parking.due(now, self.arrivals.columns, self.slots)
+        if not changed and not positions and not due:
             return None
         self.seq += 1
+        self.dirty.touch(np.array(due, np.int32))
         return Tick(
             seq=self.seq, time=now, batch=Batch.empty(), scored=Scored.blank(0), commands=(TIMERS,),
+            parked=self.parking.park(due, self.seq),
             incidents=tuple(incidents), changes=tuple(changes), positions=positions or {},
         )  # fmt: skip
 
@@ -126,7 +136,11 @@ class Pipeline:
         """Apply a stored tick to whatever state was saved before it; see `blocks.Marks`."""
         self.grow(max([self._needed(tick.batch), *(slot + 1 for slot, _ in tick.series)]))
         self.seq = max(self.seq, tick.seq)
+        parked, born = [slot for slot, _ in tick.parked], [slot for slot, _ in tick.series]
+        self.parking.begin_again([slot for slot in marks.ones_behind(born, tick.seq) if self.parking.where[slot] == GONE])
+        self.parking.take_back(marks.ones_behind(tick.back, tick.seq), tick.seq)
         behind = marks.behind(tick.batch.slot, tick.seq)
+        commands = [] if tick.commands == (TIMERS,) else [decode_command(c) for c in tick.commands]
         if tick.commands != (TIMERS,):
             self.heat.advance(tick.time)
         if behind.any():
@@ -134,13 +148,15 @@ class Pipeline:
             self._score(rows)  # for the state it leaves; what was thought of the samples is stored
             self._keep(tick.time, rows, tick.scored.take(behind))
         if marks.stages < tick.seq:
+            self._begin_stages(born, tick.time)
             self.arrivals.admit(self.rates.replay(tick.batch, tick.sent), tick.time, 1 << 62)
             if tick.commands == (TIMERS,):
                 self._by_time(tick.time)
             else:
-                self._judge(tick.time, tick.batch, tick.scored, [decode_command(c) for c in tick.commands])
-        gone = np.array(tick.deleted, np.int32)
-        self.heat.wipe(gone[marks.behind(gone, tick.seq)])
+                self._judge(tick.time, tick.batch, tick.scored, commands)
+        self.parking.park(marks.ones_behind(parked, tick.seq), tick.seq, keep=False)
+        self._bury(tick.deleted)  # whatever block it is in: no other series gets the slot while this tick may be replayed
+        self._begin_judging(marks.ones_behind([*_kinds(commands)], tick.seq))
         self._empty(tick.deleted)
 
     @property
@@ -170,7 +186,57 @@ class Pipeline:
 
     def load(self, saved: Sequence[Block]) -> blocks.Marks:
         """Take over checkpoint blocks; what they lack is replayed."""
-        return blocks.restore(self, saved)
+        marks = blocks.restore(self, saved)
+        known = min(self.slots, len(self._keys))
+        self._bury([slot for slot in range(known) if not self._keys[slot] and self.parking.where[slot] != GONE])
+        return marks
+
+    def _begin(self, now: int, batch: Batch) -> Sequence[int]:
+        """Slots whose series are new with this batch: those beyond all known ones, and those of deleted series that others got."""
+        needed = self._needed(batch)
+        new = range(self.slots, needed)
+        self.grow(needed)
+        again = [slot for slot in self.parking.gone_among(batch.slot) if self._keys[slot]]
+        if not again:
+            self._begin_stages(new, now)
+            return new
+        self.parking.begin_again(again)
+        self._begin_stages([*again, *new], now)
+        for slot in again:
+            self.rates.put([slot], bool(self._kinds[slot : slot + 1] == b"\x01"))
+        self.dirty.touch(np.array(again, np.int32))
+        return [*again, *new]
+
+    def _begin_judging(self, slots: Iterable[int]) -> None:
+        """Series whose values mean something else from now on, as their kind changed: what was learned of them is no use."""
+        mine = [slot for slot in sorted(slots) if self.parking.where[slot] != GONE]
+        if mine:
+            self.parking.begin_again(mine)
+            self.latest.put(np.array(mine, np.int64), Scored.blank(len(mine)))
+            self.dirty.touch(np.array(mine, np.int32))
+
+    def _begin_stages(self, slots: Sequence[int], now: int) -> None:
+        self.arrivals.begin(slots, now)
+        self.rules.begin(slots)
+
+    def _admit(self, now: int, batch: Batch) -> tuple[NDArray[np.uint8], int]:
+        """Reason of each row (0: accepted) and how many were accepted; what comes for a deleted series comes too late."""
+        gone = self.parking.gone(batch.slot)
+        if not gone.any():
+            return self.arrivals.admit(batch, now, self._settings.future_ms)
+        reason = np.full(len(batch), LATE, np.uint8)
+        reason[~gone], accepted = self.arrivals.admit(batch.take(~gone), now, self._settings.future_ms)
+        return reason, accepted
+
+    def _bury(self, slots: Sequence[int]) -> None:
+        """Nothing is left of the state of these deleted series."""
+        if not slots:
+            return
+        gone = np.array(slots, np.int64)
+        self.parking.bury(slots)
+        self.heat.wipe(gone)
+        self.latest.put(gone, Scored.blank(len(gone)))
+        self.dirty.touch(gone.astype(np.int32))
 
     def _judge(self, now: int, batch: Batch, scored: Scored, commands: Sequence[Command]) -> tuple[list[Incident], list[Change]]:
         events = [e for c in commands for e in self._obey(c, now)]
@@ -209,7 +275,6 @@ class Pipeline:
                 self.incidents.silences.pop(id, None)
             case DeleteSeries(slots):
                 gone = np.array(slots, np.int64)
-                self.heat.wipe(gone)
                 self.arrivals.columns["count"][gone] = 0
                 self.rates.forget(slots)
                 self._empty(slots)
@@ -244,6 +309,11 @@ class Pipeline:
 
     def _needed(self, batch: Batch) -> int:
         return max(self.slots, int(batch.slot.max()) + 1) if len(batch) else self.slots
+
+
+def _kinds(commands: Sequence[Command]) -> dict[int, int]:
+    """Slot -> kind of the series whose kind the commands change."""
+    return {slot: int(c.counter) for c in commands if isinstance(c, PutKind) for slot in c.slots}
 
 
 def _columns(scored: Scored) -> tuple[NDArray[np.generic], ...]:

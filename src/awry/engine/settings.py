@@ -27,4 +27,6 @@ class EngineSettings:
     checkpoint_ms: int = 300_000
     """Every changed block of detector state is saved once within this time, in milliseconds."""
     silent_ms: int = 86_400_000
-    """A series silent for longer than this counts as parked, in milliseconds."""
+    """A series silent for longer than this is parked, in milliseconds: its state leaves memory, and nobody is told any more."""
+    forget_ms: int | None = None
+    """A parked series is deleted when its last sample is older than this, in milliseconds; None: never."""

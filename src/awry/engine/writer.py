@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from awry.core.clock import Clock
 from awry.core.errors import StoreUnavailable
-from awry.core.protocols import Store
+from awry.core.protocols import ParkingPlace, Store
 from awry.core.tick import Block, Tick
 from awry.engine.intake import Intake
 
@@ -31,17 +31,18 @@ class Work:
 
 
 class Writer:
-    """Runs until `stop`. `committed` and `failed` are called in its thread."""
+    """Runs until `stop`. `committed`, `failed` and `freed` (slots that new series may have) are called in its thread."""
 
     def __init__(
-        self, store: Store, clock: Clock, committed: Callable[[Sequence[Work]], None], failed: Callable[[str], None]
-    ) -> None:
+        self, store: Store, clock: Clock, committed: Callable[[Sequence[Work]], None], failed: Callable[[str], None],
+        freed: Callable[[tuple[int, ...]], None],
+    ) -> None:  # fmt: skip
         self.error = ""
         """Why the store cannot write now, or ""."""
         self._upkeep_error = ""
         self.broken: BaseException | None = None
         """What ended the thread, if anything did."""
-        self._store, self._clock, self._committed, self._failed = store, clock, committed, failed
+        self._store, self._clock, self._committed, self._failed, self._freed = store, clock, committed, failed, freed
         self._queue: queue.Queue[Work | None] = queue.Queue(WAITING_TICKS)
         self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="awry-writer", daemon=True)
@@ -139,6 +140,8 @@ class Writer:
         try:
             more = self._store.upkeep(self._clock.now_ms())
             self._upkeep_error = ""
+            if isinstance(self._store, ParkingPlace) and (slots := self._store.reusable()):
+                self._freed(slots)
             return more
         except StoreUnavailable as error:
             # Put off, not lost: the next slice begins where this one did. A commit will say whether writing works.

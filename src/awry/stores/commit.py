@@ -13,6 +13,7 @@ from awry.core.kind import COUNTER, GAUGE
 from awry.core.tick import Block, Tick
 from awry.stores.blobs import pack_arrays, pack_json
 from awry.stores.pack import pack_rows, pack_sent
+from awry.stores.parked import write_parked
 from awry.stores.schema import changes, checkpoints, incidents, journal, meta, positions, series
 from awry.stores.state import Extra
 
@@ -21,9 +22,13 @@ _SLOTS_ASKED = 500  # parameters of one query
 _MANY_ROWS = 100
 
 
-def write_ticks(connection: Connection, ticks: Sequence[Tick]) -> None:
-    """Journal rows, series, incidents, changes and positions of some ticks."""
+def write_ticks(connection: Connection, ticks: Sequence[Tick], slots: int) -> None:
+    """Journal rows, series, what was parked, incidents, changes and positions of some ticks. slots: how many there were before."""
+    again = [{"at": slot} for tick in ticks for slot, _ in tick.series if slot < slots]
+    if again:  # of deleted series, that others have now
+        connection.execute(series.delete().where(series.c.slot == bindparam("at")), again)
     _insert(connection, series, [row for tick in ticks for row in _series_rows(tick)])
+    write_parked(connection, ticks)
     _insert(connection, journal, [_journal_row(tick, _keys(connection, tick.deleted)) for tick in ticks])
     gone = [{"at": slot} for tick in ticks for slot in tick.deleted]
     if gone:

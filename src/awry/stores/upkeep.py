@@ -41,6 +41,7 @@ class Upkeep:
             return False
         if self._tidy(now_ms):
             return True
+        self._state.find_reusable()
         self._looked_ms = now_ms
         return False
 
@@ -89,4 +90,6 @@ class Upkeep:
 
     def _tidy(self, now_ms: int) -> bool:
         keeper = self._keeper
-        return keeper.trim_journal(now_ms) or keeper.expire(now_ms) or keeper.shrink(now_ms) or keeper.vacuum()
+        return (
+            keeper.trim_journal(now_ms) or keeper.trim_parked() or keeper.expire(now_ms) or keeper.shrink(now_ms) or keeper.vacuum()
+        )
