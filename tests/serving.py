@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import httpx
 
-READY = re.compile(r"^awry: serving (http://\S+)(?: graphite (\S+):(\d+))?", re.MULTILINE)
+READY = re.compile(r"^awry: serving (http://\S+)(?: graphite (\S+):(\d+))?(?: otlp (http://\S+))?", re.MULTILINE)
 START_SECONDS = 120.0  # kernels may have to be compiled first
 
 
@@ -36,6 +36,7 @@ class Served:
     log: Path
     url: str = ""
     graphite: tuple[str, int] = ("", 0)
+    otlp: str = ""
 
     @classmethod
     def spawn(
@@ -57,7 +58,8 @@ class Served:
             file.write_text(config, encoding="utf-8")
             command += ["--config", str(file)]
         # Output goes to a file: a pipe nobody reads would stop the server.
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "AWRY_HOST_ENABLED": "false", **(env or {})}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "AWRY_HOST_ENABLED": "false", "AWRY_SERVER_OTLP_HTTP": "127.0.0.1:0"}
+        environment |= {"AWRY_SERVER_GRAPHITE_PICKLE": "off", "AWRY_SERVER_STATSD": "off"} | dict(env or {})
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
         return cls(data, process, log)
@@ -106,7 +108,7 @@ class Served:
         assert self.process.poll() is None, f"the server ended with status {self.process.returncode}:\n{self.text()[-4000:]}"
         found = READY.search(self.text())
         if found:
-            self.url = found[1]
+            self.url, self.otlp = found[1], found[4] or ""
             self.graphite = (found[2], int(found[3])) if found[2] else ("", 0)
         return found is not None
 

@@ -48,8 +48,10 @@ def serve(folder: Path, *arguments: str) -> tuple[int, list[str]]:
     """Status and lines of standard error, those about compiling left out."""
     command = [sys.executable, "-m", "awry.cli.main", "serve", "--data", str(folder), "--http", "127.0.0.1:0", "--graphite", "off"]
     ended = subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, timeout=200, env={**os.environ, "AWRY_HOST_ENABLED": "false"}
-    )
+        [*command, *arguments], capture_output=True, text=True, timeout=200,
+        env={**os.environ, "AWRY_HOST_ENABLED": "false", "AWRY_SERVER_OTLP_HTTP": "127.0.0.1:0",
+             "AWRY_SERVER_GRAPHITE_PICKLE": "off", "AWRY_SERVER_STATSD": "off"},
+    )  # fmt: skip
     return ended.returncode, [line for line in ended.stderr.splitlines() if "compiling, this once" not in line]
 
 

@@ -28,7 +28,10 @@ ALLOWED: dict[str, set[str]] = {
     "server": LIBRARY | {"stores", "notifiers", "connectors", "engine", "library", ""},
     "cli": LIBRARY | {"stores", "notifiers", "connectors", "engine", "library", "server", ""},
 }
-HEAVY = {"torch", "ray", "kafka", "mlflow", "pandas", "pyarrow", "matplotlib", "sklearn", "psycopg", "pymysql", "river", "holidays"}
+HEAVY = {
+    "torch", "ray", "kafka", "mlflow", "pandas", "pyarrow", "matplotlib", "sklearn", "psycopg", "pymysql", "grpc", "river",
+    "holidays",
+}  # fmt: skip
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 OURS = [path for folder in ("src", "tests", "benchmarks", "scripts") for path in sorted((ROOT / folder).rglob("*.py"))]
 

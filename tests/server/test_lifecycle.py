@@ -68,13 +68,13 @@ def test_a_broken_source_is_begun_anew_and_ends_nobody(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_said(tmp_path: Path) -> None:
-    """Both for HTTP and for Graphite the error names the address and the cause."""
+    """For HTTP, Graphite and OTLP the error names the address and the cause."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        for which in ({"http": address}, {"http": "127.0.0.1:0", "graphite": address}):
-            server = ServerSection(data=str(tmp_path), **{"graphite": "off", **which})
+        for which in ({"http": address}, *({"http": "127.0.0.1:0", door: address} for door in ("graphite", "otlp_http"))):
+            server = ServerSection(data=str(tmp_path), **{"graphite": "off", "otlp_http": "off", **which})
 
             async def start(server: ServerSection = server) -> None:
                 async with running(private_config(tmp_path, server=server)):

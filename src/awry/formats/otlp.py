@@ -21,19 +21,15 @@ from awry.core.series_table import SeriesTable
 from awry.core.tick import REASONS
 from awry.formats import otlp_walk as wire
 from awry.formats.decoded import intern
-from awry.formats.histograms import Reader
+from awry.formats.histograms import Reader, explicit_quantile, exponential_quantile
 from awry.formats.otlp_distributions import Distribution, Expander, Last, Memory, Point
 from awry.formats.otlp_keys import SCOPE_LABEL, Refusal, identify
+from awry.formats.otlp_settings import QUANTILES, RESOURCE_ATTRIBUTES
+from awry.formats.protobuf import fixed, message, number
 
 PROTOCOL, DISTRIBUTIONS = "otlp", "otlp_distributions"
 MAX_POINTS = 1_000_000
 """Most data points of a request."""
-QUANTILES = (0.5, 0.9, 0.99)
-RESOURCE_ATTRIBUTES = (
-    "service.name", "service.namespace", "service.instance.id", "host.name", "k8s.cluster.name", "k8s.namespace.name",
-    "k8s.pod.name", "k8s.container.name", "k8s.node.name",
-)  # fmt: skip
-"""Resource attributes that become labels, unless told otherwise."""
 _USUAL_POINT_BYTES = 48
 _KEY_BYTES = 1 << 20
 _REFUSALS = {
@@ -204,3 +200,16 @@ def _per_second(rows: wire.Rows, deltas: NDArray[np.int64], table: SeriesTable, 
     for i in np.flatnonzero(~told).tolist():
         seconds[i] = expander.seconds(table.keys[rows.slot[deltas[i]]], int(time[i]), int(start[i]))
     rows.value[deltas] /= seconds
+
+
+def warm_up(table: SeriesTable, now_ms: int) -> None:
+    """Run every kernel once, on a point of each kind."""
+    time = fixed(3, now_ms * 1_000_000)
+    kinds = ((5, b""), (9, number(2, 2)), (10, number(2, 1)), (11, b""))
+    metrics = b"".join(message(2, message(1, b"x") + message(kind, message(1, time) + end)) for kind, end in kinds)
+    decoder = OtlpDecoder()
+    for _ in range(2):  # a series is unknown once
+        decoder.decode(message(1, message(2, metrics)), table)
+    none = np.zeros(1)
+    explicit_quantile(none, np.zeros(2), 0.5)
+    exponential_quantile(0, 0.0, 0.0, 0, none, 0, none, 0.5)

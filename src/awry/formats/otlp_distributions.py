@@ -138,9 +138,8 @@ class Expander:
             if isinstance(read, str):
                 return read
             count, total, values = read
-            return self._counts(known, count, total, 1.0) + self._quantiles(
-                known, {level: value for level, value in values if 0 <= level <= 1}
-            )
+            levels = {level: value for level, value in values if 0 <= level <= 1}
+            return self._counts(known, count, total, 1.0) + self._quantiles(known, levels)
         explicit = kind in (wire.HISTOGRAM, wire.HISTOGRAM_DELTA)
         found = (self._reader.histogram if explicit else self._reader.exponential)(data, point.begin, point.stop)
         if isinstance(found, str):

@@ -20,12 +20,14 @@ from awry.core.incident import Change
 from awry.core.protocols import Archive, Judge, Notifier, Source
 from awry.core.series_table import SeriesLimits, SeriesTable
 from awry.engine.engine import Engine
+from awry.formats.otlp import OtlpDecoder
 from awry.server import problems, wiring
 from awry.server.api import HTTP_SOURCES, api_routes
 from awry.server.auth import Auth
 from awry.server.config import Config
 from awry.server.dispatch import Dispatcher
 from awry.server.gate import Gate
+from awry.server.otlp_grpc import OtlpGrpc
 from awry.server.pages import routes as page_routes
 from awry.server.pumps import Pump
 from awry.server.settings import HostSection, ServerSection
@@ -55,7 +57,9 @@ class AppOptions:
 
 def private_config(folder: Path, **sections: Any) -> Config:
     """Settings for tests: everything below `folder`, free ports, this machine not watched; `sections` replace those."""
-    server = ServerSection(data=str(folder), http="127.0.0.1:0", graphite="127.0.0.1:0")
+    server = ServerSection(
+        data=str(folder), http="127.0.0.1:0", graphite="127.0.0.1:0", otlp_http="127.0.0.1:0", graphite_pickle="off", statsd="off"
+    )
     return Config(**{"server": server, "host": HostSection(enabled=False), **sections})
 
 
@@ -75,6 +79,8 @@ class App:
             SeriesLimits(config.limits.series, config.limits.new_series_per_minute, config.engine.future_tolerance_ms), self.clock,
             config.placement,
         )  # fmt: skip
+        self.otlp = OtlpDecoder(resource_attributes=config.otlp.resource_attributes, quantiles=config.otlp.quantiles)
+        self.otlp_grpc: OtlpGrpc | None = None
         self.auth = Auth(config.auth, self.clock)
         self.judge: Judge = self.options.judge() if self.options.judge else wiring.build_judge(config)
         self.engine: Engine
@@ -128,6 +134,8 @@ class App:
             await stack.enter_async_context(self.dispatcher)
             stack.push_async_callback(self.stop_sources)
             await self._start_sources()
+            if self.config.server.otlp_grpc != "off":
+                self.otlp_grpc = await stack.enter_async_context(OtlpGrpc(self, self.config.server.otlp_grpc))
             self._stack = stack.pop_all()
         self.started = self.clock.now_ms()
         return self
@@ -149,6 +157,9 @@ class App:
         if tcp is not None:
             await self._start(tcp)
             await self._start(wiring.graphite_udp(tcp, self.clock))
+        for listener in (wiring.graphite_pickle(self.config, self.clock), wiring.statsd(self.config, self.clock)):
+            if listener is not None:
+                await self._start(listener)
         for source in [*wiring.build_sources(self.config, self.clock, demo=self.options.demo), *self.options.sources]:
             await self._start(source)
 

@@ -14,7 +14,7 @@ from awry.core.errors import InvalidConfig, InvalidInput
 from awry.core.placement import Place, Placement, Placing
 from awry.core.rule import Rule
 from awry.server.components import ComponentSpec, Group, nearest, read_options
-from awry.server.exposure import exposure_problems, graphite_problem
+from awry.server.exposure import exposure_problems, graphite_problem, statsd_problem
 from awry.server.placing_shape import check_pairs, placing_problems, read_placing
 from awry.server.rule_shape import NAME, read_rule
 from awry.server.secrets import Secret, read_secret
@@ -25,6 +25,7 @@ from awry.server.settings import (
     EngineSection,
     HostSection,
     LimitSection,
+    OtlpSection,
     ServerSection,
     StoreSection,
     convert,
@@ -45,6 +46,7 @@ class Config:
     detection: DetectionSection = field(default_factory=DetectionSection)
     limits: LimitSection = field(default_factory=LimitSection)
     host: HostSection = field(default_factory=HostSection)
+    otlp: OtlpSection = field(default_factory=OtlpSection)
     sources: tuple[ComponentSpec, ...] = ()
     notifiers: tuple[ComponentSpec, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -121,9 +123,9 @@ class _Reader:
         for section, key, error in exposure_problems(config.server, config.auth):
             self._note(section, key, error.message, error.hint)
         for spec in config.sources:
-            if spec.type.startswith("graphite") and (
-                refusal := graphite_problem(str(spec.options.get("host", "127.0.0.1")), config.auth)
-            ):
+            host = str(spec.options.get("host", "127.0.0.1"))
+            check = graphite_problem if spec.type.startswith("graphite") else statsd_problem if spec.type == "statsd" else None
+            if check is not None and (refusal := check(host, config.auth)):
                 self._note(f"source.{spec.name}", "host", refusal.message, refusal.hint)
         return config, self.findings
 

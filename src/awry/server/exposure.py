@@ -35,9 +35,29 @@ def exposure_problems(server: ServerSection, auth: AuthSection) -> list[tuple[st
             hint="set [auth] write_token, or listen on 127.0.0.1",
         )
         problems.append(("server", "http", error))
-    if server.graphite != "off" and (refusal := graphite_problem(parse_address(server.graphite)[0], auth)):
-        problems.append(("server", "graphite", refusal))
+    for key, address in (("otlp_http", server.otlp_http), ("otlp_grpc", server.otlp_grpc)):
+        if address != "off" and not auth.configured and not is_loopback(parse_address(address)[0]):
+            error = InvalidConfig(
+                f"cannot listen on {address} without a token: other machines could send metrics",
+                hint="set [auth] write_token, or listen on 127.0.0.1",
+            )
+            problems.append(("server", key, error))
+    for key, address in (("graphite", server.graphite), ("graphite_pickle", server.graphite_pickle)):
+        if address != "off" and (refusal := graphite_problem(parse_address(address)[0], auth)):
+            problems.append(("server", key, refusal))
+    if server.statsd != "off" and (refusal := statsd_problem(parse_address(server.statsd)[0], auth)):
+        problems.append(("server", "statsd", refusal))
     return problems
+
+
+def statsd_problem(host: str, auth: AuthSection) -> InvalidConfig | None:
+    """Why a StatsD listener may not be opened on this host, or None."""
+    if is_loopback(host) or (auth.configured and auth.open_statsd):
+        return None
+    return InvalidConfig(
+        f"cannot accept StatsD lines on {host}: the protocol knows no tokens, so every machine could send",
+        hint="set [auth] write_token and open_statsd = true if the network is trusted, or listen on 127.0.0.1",
+    )
 
 
 def graphite_problem(host: str, auth: AuthSection) -> InvalidConfig | None:

@@ -39,9 +39,9 @@ class Gate:
     def __init__(self, app: ASGIApp, auth: Auth, server: ServerSection) -> None:
         self._app, self._auth = app, auth
         self._hosts = {name.lower() for name in server.hosts}
-        bound = parse_address(server.http)[0]
-        if bound not in ("0.0.0.0", "::"):
-            self._hosts.add(bound.lower())
+        for address in (server.http, server.otlp_http):
+            if address != "off" and (bound := parse_address(address)[0]) not in ("0.0.0.0", "::"):
+                self._hosts.add(bound.lower())
         self.answers: Counter[tuple[str, int]] = Counter()
         """How many requests of (method, status) were answered."""
         self.seconds = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,16 +26,20 @@ LOOKUP_SECONDS = 2.0
 """Time spent at most on telling duplicates from late samples; the rest stay "late"."""
 
 
-async def take(app: App, source: str, batch: Batch, received: int, refused: Mapping[str, int], *, wait: bool = False) -> Receipt:
+async def take(
+    app: App, source: str, batch: Batch, received: int, refused: Mapping[str, int], *, wait: bool = False,
+    queued: Callable[[], None] = lambda: None,
+) -> Receipt:  # fmt: skip
     """Commit the samples; of those refused as late, the ones that are stored already become duplicates.
 
     Raises Overloaded when the queue is full (unless told to wait for room) and StoreUnavailable when the store cannot write:
-    nothing is acknowledged then.
+    nothing is acknowledged then. `queued` is called at once when the samples are in the engine's queue.
     """
     if wait:
         answer = await app.engine.put(batch, source=source, received=received, refused=refused)
     else:
         answer = app.engine.put_nowait(batch, source=source, received=received, refused=refused)
+    queued()
     # Shielded: a client that goes away must not cancel what the engine is about to answer.
     receipt = await asyncio.shield(answer)
     late = np.flatnonzero(receipt.reasons == LATE)
@@ -43,7 +47,8 @@ async def take(app: App, source: str, batch: Batch, received: int, refused: Mapp
         return receipt
     behind = batch.take(receipt.rows[late])
     kinds = np.frombuffer(bytes(app.table.kinds), np.uint8)
-    equal = await app.read(stored_already, app.archive, behind, kinds[behind.slot] == COUNTER)
+    # Not in the pool of readers, which queries may keep busy for long.
+    equal = await asyncio.to_thread(stored_already, app.archive, behind, kinds[behind.slot] == COUNTER)
     reasons = receipt.reasons.copy()
     reasons[late[equal]] = DUPLICATE
     refusals, moved = app.engine.counters.of(source).refused, int(equal.sum())

@@ -12,9 +12,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from starlette.types import ASGIApp
+
 from awry.server.app import App, AppOptions
 from awry.server.config import Config
 from awry.server.http import Server, make_server, open_socket
+from awry.server.otlp import OtlpListener
 from awry.server.wiring import raise_open_files
 
 log = logging.getLogger("awry.server")
@@ -27,6 +30,8 @@ class Running:
     app: App
     url: str
     graphite: tuple[str, int] | None
+    otlp: str
+    """URL of the OTLP listener over HTTP; "" when it is off."""
     stop: Callable[[], None]
     """Ask it to end; the context it came from then does, within ten seconds."""
 
@@ -34,7 +39,8 @@ class Running:
     def banner(self) -> str:
         """The line that says where to find it."""
         graphite = f" graphite {self.graphite[0]}:{self.graphite[1]}" if self.graphite else ""
-        return f"awry: serving {self.url}{graphite}"
+        otlp = f" otlp {self.otlp}" if self.otlp else ""
+        return f"awry: serving {self.url}{graphite}{otlp}"
 
 
 @asynccontextmanager
@@ -43,23 +49,27 @@ async def running(config: Config, options: AppOptions | None = None) -> AsyncIte
 
     Raises CannotListen, StoreInUse, StoreCorrupt, StoreTooNew, StoreUnavailable, StoreError or InvalidConfig.
     """
-    opened = open_socket(config.server.http)
-    try:
+    with contextlib.ExitStack() as sockets:
+        opened = [sockets.enter_context(open_socket(config.server.http))]
+        if config.server.otlp_http != "off":
+            opened.append(sockets.enter_context(open_socket(config.server.otlp_http)))
         open_files = raise_open_files()
         async with App(config, options) as app:
-            server = make_server(app.asgi, config.limits, open_files)
+            asgi: ASGIApp = app.asgi
+            if opened[1:]:
+                asgi = OtlpListener(asgi, opened[1].getsockname()[1])
+            server = make_server(asgi, config.limits, open_files)
             # A task of its own: leaving the block stops the doors (sources, then HTTP) before the engine.
             task = asyncio.create_task(_serve(server, opened), name="http")
             try:
                 while not server.started and not task.done():
                     await asyncio.sleep(0.005)
-                yield Running(app, _url(opened), _graphite(app), lambda: _stop(app, server))
+                otlp = _url(opened[1]) if opened[1:] else ""
+                yield Running(app, _url(opened[0]), _graphite(app), otlp, lambda: _stop(app, server))
             finally:
                 _stop(app, server)
                 await app.stop_sources()
                 await task
-    finally:
-        opened.close()
 
 
 async def serve_until_signal(
@@ -102,8 +112,8 @@ def serve(
     return 0
 
 
-async def _serve(server: Server, opened: socket.socket) -> None:
-    await server.serve(sockets=[opened])
+async def _serve(server: Server, opened: list[socket.socket]) -> None:
+    await server.serve(sockets=opened)
 
 
 def _stop(app: App, server: Server) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from awry.core.errors import InvalidInput
 from awry.core.placement import AUTO
+from awry.formats.otlp_settings import QUANTILES, RESOURCE_ATTRIBUTES
 from awry.server.durations import parse_duration, parse_size
 from awry.server.secrets import Secret
 
@@ -68,6 +69,19 @@ def _strings(value: object) -> tuple[str, ...]:
     raise InvalidInput(f"cannot use {value!r}: a list of texts is expected")
 
 
+def _fractions(value: object) -> tuple[float, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise InvalidInput(f"cannot use {value!r}: a list of numbers is expected")
+    try:
+        found = tuple(float(part) for part in parts if str(part).strip())
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"cannot use {value!r}: a list of numbers is expected") from error
+    if not all(0 <= one <= 1 for one in found):
+        raise InvalidInput(f"cannot use {value!r}: numbers from 0 to 1 are expected")
+    return found
+
+
 def parse_address(value: object) -> tuple[str, int]:
     """Host and port of "127.0.0.1:7979", "[::1]:7979" or ":7979" (every interface). Raises InvalidInput."""
     host, colon, port = _string(value).strip().rpartition(":")
@@ -95,6 +109,7 @@ def _level(value: object) -> str:
 _CONVERTERS: dict[str, Any] = {
     "text": _string, "boolean": _boolean, "integer": _integer, "list of texts": _strings, "address": _address,
     "address or off": _address_or_off, "duration": parse_duration, "size": parse_size, "log level": _level,
+    "list of fractions": _fractions,
 }  # fmt: skip
 
 
@@ -106,6 +121,23 @@ class ServerSection:
     http: str = _setting("127.0.0.1:7979", "Address of the dashboard and the API; beyond loopback a token is needed.", "address")
     graphite: str = _setting(
         "127.0.0.1:2003", "Address of the Graphite plaintext listener, TCP and UDP; off disables it.", "address or off"
+    )
+    otlp_http: str = _setting(
+        "127.0.0.1:4318",
+        "Address of the OTLP listener over HTTP, for metrics at /v1/metrics; beyond loopback a token is needed; off disables it.",
+        "address or off",
+    )
+    otlp_grpc: str = _setting(
+        "off",
+        'Address of the OTLP listener over gRPC, usually 127.0.0.1:4317; needs pip install "awry[grpc]"; off disables it.',
+        "address or off",
+    )
+    graphite_pickle: str = _setting(
+        "127.0.0.1:2004", "Address of the listener for Graphite's pickle protocol, TCP; off disables it.", "address or off"
+    )
+    statsd: str = _setting("127.0.0.1:8125", "Address of the StatsD listener, UDP; off disables it.", "address or off")
+    statsd_flush_interval_ms: int = _setting(
+        "10s", "StatsD metrics are gathered for so long (whole seconds), then become samples.", "duration", low=1000, high=300_000
     )
     hosts: tuple[str, ...] = _setting(
         [], "Names, besides loopback ones, by which browsers and clients may call this server (Host header).", "list of texts"
@@ -123,7 +155,11 @@ class AuthSection:
     )
     session_ms: int = _setting("30d", "How long a login of the pages lasts.", "duration", low=60_000)
     open_graphite: bool = _setting(
-        False, "Let the Graphite listener, which knows no tokens, accept samples from other machines.", "boolean"
+        False, "Let the Graphite listeners, which know no tokens, accept samples from other machines.", "boolean"
+    )
+
+    open_statsd: bool = _setting(
+        False, "Let the StatsD listener, which knows no tokens, accept samples from other machines.", "boolean"
     )
 
     @property
@@ -197,6 +233,20 @@ class HostSection:
     interval_ms: int = _setting("10s", "Distance between two samples of a host series.", "duration", low=1000, high=300_000)
 
 
+@dataclass(frozen=True, slots=True)
+class OtlpSection:
+    """[otlp]: what becomes of OpenTelemetry metrics."""
+
+    resource_attributes: tuple[str, ...] = _setting(
+        list(RESOURCE_ATTRIBUTES),
+        'Resource attributes that become labels; "*" keeps all, and "otel.scope.name" adds the name of the scope.',
+        "list of texts",
+    )
+    quantiles: tuple[float, ...] = _setting(
+        list(QUANTILES), "Quantiles that are estimated from histograms, each a series with the label quantile.", "list of fractions"
+    )
+
+
 SECTIONS: dict[str, type[Any]] = {
     "server": ServerSection,
     "auth": AuthSection,
@@ -205,6 +255,7 @@ SECTIONS: dict[str, type[Any]] = {
     "detection": DetectionSection,
     "limits": LimitSection,
     "host": HostSection,
+    "otlp": OtlpSection,
 }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import cramjam
 import numpy as np
 
 from awry.core.batch import Batch, Scored
+from awry.core.kind import COUNTER
 from awry.core.series_table import SeriesTable
 from awry.detection.router import Router
 from awry.detection.warm import compile_kernels
@@ -16,7 +18,9 @@ from awry.engine.settings import EngineSettings
 from awry.formats import graphite
 from awry.formats.influx import decode_influx
 from awry.formats.otlp import warm_up
+from awry.formats.pickle_rows import decode_frames
 from awry.formats.remote_write import decode_remote_write
+from awry.formats.statsd import StatsdWindow
 from awry.stores.pack import pack_rows
 from awry.stores.seal import order_by_slot
 
@@ -31,7 +35,9 @@ def compile_all(progress: Callable[[str], None] = lambda _: None) -> None:
     """Run each kernel once, telling `progress` what is being compiled; fast when the cache is warm."""
     compile_kernels(progress)
     progress("rules and incidents")
-    Pipeline(Router(), ["x"], EngineSettings(shards=1)).step(NOW, Batch.of([0], [NOW], [1.0]))
+    pipeline = Pipeline(Router(), ["x"], EngineSettings(shards=1), kinds=bytes([COUNTER]))
+    tick, _ = pipeline.step(NOW, Batch.of([0], [NOW], [1.0]))
+    pipeline.rates.replay(tick.batch, tick.sent)
     progress("the Graphite door")
     table = SeriesTable()
     for _ in range(2):  # a name is unknown once
@@ -39,6 +45,13 @@ def compile_all(progress: Callable[[str], None] = lambda _: None) -> None:
     progress("the Influx door")
     for _ in range(2):
         decode_influx(b"x value=1 1700000000000000000\n", table, NOW)
+    progress("the StatsD door")
+    window, line = StatsdWindow(), np.frombuffer(b"x:1|c\n" + bytes(16), np.uint8)
+    for _ in range(2):
+        window.gather(line, 6, table, NOW)
+    window.batch(window.settle(1.0, 1.0), table, NOW, Counter())
+    progress("the Graphite pickle door")
+    decode_frames(np.frombuffer(b"\x00\x00\x00\x04\x80\x02]." + bytes(16), np.uint8), 8, table, NOW)
     progress("the Prometheus door")
     for version, message in ((1, _VERSION_1), (2, _VERSION_2)):
         decode_remote_write(bytes(cramjam.snappy.compress_raw(message)), table, version=version)
