@@ -183,12 +183,15 @@ def test_first_sight_names_the_counters() -> None:
 
 
 def test_a_deleted_counter_begins_anew() -> None:
-    """No rate over its deletion."""
-    pipeline = make()
-    pipeline.step(T0, Batch.of([0], [T0], [100.0]))
-    pipeline.step(T0 + 1, Batch.empty(), [DeleteSeries((0,))])
-    tick, _ = pipeline.step(T0 + 10_000, Batch.of([0], [T0 + 10_000], [150.0]))
-    np.testing.assert_array_equal([NAN], tick.batch.value)
+    """No rate over its deletion, when another series gets its slot, of whatever kind that is."""
+    keys, kinds = ["a", "b"], bytearray(b"\x01\x01")
+    pipeline = Pipeline(StepJudge(), keys, EngineSettings(shards=1), kinds=kinds)
+    pipeline.step(T0, Batch.of([0, 1], [T0] * 2, [100.0] * 2))
+    pipeline.step(T0 + 1, Batch.empty(), [DeleteSeries((0, 1))])
+    keys[:], kinds[1] = ["c", "d"], 0
+    tick, _ = pipeline.step(T0 + 10_000, Batch.of([0, 1], [T0 + 10_000] * 2, [150.0] * 2))
+    np.testing.assert_array_equal([NAN, 150.0], tick.batch.value)
+    assert (0,) == tick.counters
 
 
 def test_a_change_of_kind_is_told_to_the_store_and_begins_anew() -> None:
@@ -199,6 +202,17 @@ def test_a_change_of_kind_is_told_to_the_store_and_begins_anew() -> None:
     assert ((0, 0), (1, 1)) == tick.kinds
     made = [pipeline.step(T0 + 10_000 * i, Batch.of([0, 1], [T0 + 10_000 * i] * 2, [150.0, 100.0 + i]))[0] for i in (1, 2)]
     np.testing.assert_array_equal([[150.0, NAN], [150.0, 0.1]], [t.batch.value for t in made])
+
+
+def test_a_change_of_kind_lets_the_detector_begin_anew() -> None:
+    """It learned other numbers: that of the other series goes on, with its scores."""
+    pipeline = make()
+    for i in range(20):
+        tick, _ = pipeline.step(T0 + 10_000 * i, Batch.of([1, 3], [T0 + 10_000 * i] * 2, [100.0 * i] * 2))
+    assert not np.isnan(tick.scored.score).any()
+    pipeline.step(T0 + 200_000, Batch.empty(), [PutKind(True, (1,))])
+    tick, _ = pipeline.step(T0 + 210_000, Batch.of([1, 3], [T0 + 210_000] * 2, [2100.0] * 2))
+    assert [True, False] == np.isnan(tick.scored.score).tolist()
 
 
 def test_kinds_that_the_configuration_changes() -> None:
