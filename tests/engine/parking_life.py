@@ -52,7 +52,8 @@ class Life:
     """One process: recovers from the store, then decides and commits as the engine does, until the stream ends or it dies."""
 
     def __init__(self, path: Path | str, fault: Callable[[str], None] = lambda _: None, *, reuse: bool, group: int = 3) -> None:
-        self.store: SqlStore = open_store(path, fault=fault, seal_samples=400, journal_keep_ms=20 * STEP, retention_ms=2 * FORGOTTEN)
+        options = {"seal_samples": 400, "journal_keep_ms": 20 * STEP, "retention_ms": 2 * FORGOTTEN, "synchronous": "NORMAL"}
+        self.store: SqlStore = open_store(path, fault=fault, **options)
         self.table = SeriesTable()
         self.judge = Router()
         self._reuse, self._group = reuse, group
@@ -101,8 +102,9 @@ class Life:
         self.store.commit(waiting)
         self.pipeline.parking.committed = self.pipeline.seq
         self.store.save(self.pipeline.next_block())
-        for _ in range(3):
-            self.store.upkeep(now + 70_000)
+        for _ in range(10):
+            if not self.store.upkeep(now):
+                break
         freed = self.store.reusable()
         if self._reuse:
             self.table.free(freed)

@@ -159,11 +159,6 @@ class Pipeline:
         self._begin_judging(marks.ones_behind([*_kinds(commands)], tick.seq))
         self._empty(tick.deleted)
 
-    @property
-    def silent_ms(self) -> int:
-        """A series silent for longer counts as parked."""
-        return self._settings.silent_ms
-
     def use_keys(self, keys: MutableSequence[str], kinds: bytes | bytearray = b"") -> None:
         """Look keys and kinds up here from now on (recovery reads them before the series table exists)."""
         self._keys, self._kinds = keys, kinds

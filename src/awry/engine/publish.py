@@ -12,6 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from awry.engine.heat import COLUMN_MS
+from awry.engine.parking import AWAY
 from awry.engine.snapshot import Active, Snapshot
 
 if TYPE_CHECKING:
@@ -31,16 +32,16 @@ time, so that with a million series they are up to a second old."""
 
 @njit(cache=True, nogil=True)
 def states(
-    now: int, parked_ms: int, last_seen: NDArray[np.int64], interval: NDArray[np.float32], absent: NDArray[np.uint8],
+    now: int, where: NDArray[np.uint8], last_seen: NDArray[np.int64], interval: NDArray[np.float32], absent: NDArray[np.uint8],
     count: NDArray[np.uint32], segment: NDArray[np.float32],
 ) -> NDArray[np.uint8]:  # fmt: skip
-    """State of each slot as an index into STATES; times in ms, all arrays by slot."""
+    """State of each slot as an index into STATES; times in ms, all arrays by slot. where: see `Parking`."""
     found = np.zeros(segment.shape[0], np.uint8)
     for s in range(segment.shape[0]):
         quiet = now - last_seen[s]
         if count[s] == 0:
             found[s] = 0
-        elif quiet > parked_ms:
+        elif where[s] == AWAY:
             found[s] = 3
         elif quiet > max(SILENT_INTERVALS * interval[s], SILENT_MS) or absent[s] == 1:
             found[s] = 2
@@ -126,7 +127,7 @@ class Publisher:
             "high": latest.high.copy(),
             "interval_ms": c["interval"].copy(),
             "seen": c["count"].copy(),
-            "state": states(now, p.silent_ms, c["last_seen"], c["interval"], c["absent"], c["count"], latest.segment),
+            "state": states(now, p.parking.where[:n], c["last_seen"], c["interval"], c["absent"], c["count"], latest.segment),
             "heat": p.heat.cells[:n],
             "heat_end": (p.heat.newest + 1) * COLUMN_MS,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import URL
 
 from awry.core.batch import Batch, Scored, Values
-from awry.core.errors import NotFound
+from awry.core.errors import NotFound, StoreCorrupt
 from awry.core.past import Past
 from awry.core.tick import Block
 from awry.stores.blobs import unpack_arrays
@@ -19,6 +20,7 @@ from awry.stores.connect import Database
 from awry.stores.migrations import check_current
 from awry.stores.options import GROUP_SLOTS
 from awry.stores.pack import unpack_rows, unpack_sent, unpack_series
+from awry.stores.parked import unpack_state
 from awry.stores.schema import checkpoints, chunks, journal, parked, series
 from awry.stores.state import unpack_extra
 
@@ -122,4 +124,8 @@ def _block(connection: Connection, name: str, index: int) -> Block | None:
 def _parked(connection: Connection, slot: int) -> list[tuple[int, int | None, bytes]]:
     c = parked.c
     query = select(c.seq, c.back, c.data).where(c.slot == slot).order_by(c.seq)
-    return [(int(row.seq), None if row.back is None else int(row.back), bytes(row.data)) for row in connection.execute(query)]
+    found: list[tuple[int, int | None, bytes]] = []
+    for row in connection.execute(query):
+        with suppress(StoreCorrupt):  # then from a checkpoint, or from the samples
+            found.append((int(row.seq), None if row.back is None else int(row.back), unpack_state(bytes(row.data))))
+    return found

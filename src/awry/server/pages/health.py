@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from awry.engine.snapshot import STATES
 from awry.server.pages import words
 from awry.server.pages.render import rate_now
 from awry.server.pages.spark import COLUMNS, bars
@@ -146,10 +147,6 @@ def notifier_errors(app: App) -> dict[str, str]:
 def state_counts(app: App) -> dict[str, int]:
     """How many series are in each state, deleted ones left out."""
     snapshot = app.engine.snapshot
-    counts = np.bincount(snapshot.state[: snapshot.series], minlength=4)
-    names = ("warming", "watching", "silent", "parked")
-    found = {name: int(counts[i]) for i, name in enumerate(names)}
-    gone = snapshot.series - app.table.live
-    if gone > 0:
-        found["parked"] = max(0, found["parked"] - gone)
-    return found
+    there = snapshot.seen[: snapshot.series] > 0
+    counts = np.bincount(snapshot.state[: snapshot.series][there], minlength=len(STATES))
+    return dict(zip(STATES, counts.tolist(), strict=True))

@@ -49,11 +49,15 @@ class Groups:
         self._table = table
         self._codes: dict[str, int] = {}
         self._of_slot: list[int] = []
+        self._reused = table.reused
         self._learning = threading.Lock()
 
     def codes(self, slots: int) -> NDArray[np.int32]:
         """Index into `names` for each slot below `slots`, -1 where the series has no such label."""
         with self._learning:
+            if self._reused != self._table.reused:  # some slots have other series now
+                self._reused = self._table.reused
+                self._of_slot.clear()
             for key in self._table.keys[len(self._of_slot) : slots]:
                 self._of_slot.append(self._code(key))
             return np.array(self._of_slot[:slots], np.int32)

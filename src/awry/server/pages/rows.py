@@ -108,8 +108,8 @@ def _row(app: App, incident: Incident, now: int, line: Points) -> Row:
 
 async def _spark(app: App, incident: Incident, now: int) -> Points:
     """The strongest series from before the onset to now (or to a little after the end)."""
-    if not incident.series:
-        return Points(())
+    if not incident.series or app.table.keys[incident.series[0].slot] != incident.series[0].key:
+        return Points(())  # the series was deleted, and another may have its slot
     series = incident.series[0]
     end = now // STEP * STEP + STEP if incident.end is None else min(now, incident.end + 10 * words.MINUTE)
     length = min(max(end - incident.start, 30 * words.MINUTE), 2 * words.DAY)

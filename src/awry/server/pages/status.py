@@ -110,7 +110,7 @@ def series_facts(shown: Mapping[str, Any]) -> list[Fact]:
         Fact("Watching", f"{shown['watching']:,}", "scored at every sample"),
         Fact("Learning", f"{shown['warming']:,}", "not scored yet: too few samples"),
         Fact("Silent", f"{shown['silent']:,}", "stopped sending"),
-        Fact("Parked", f"{shown['parked']:,}", "silent for so long that nobody is told any more"),
+        Fact("Parked", f"{shown['parked']:,}", "silent for so long that their state waits in the database"),
         Fact("Limit", f"{limit:,}", f"{shown['total']:,} in use ({100 * shown['total'] / max(1, limit):.0f}\u00a0%)"),
         Fact("New ones a minute", f"at most {shown['new_per_minute_limit']:,}", "further ones are refused, and may come later"),
     ]
