@@ -55,6 +55,9 @@ def test_environment_wins_over_file_and_flags_over_both(tmp_path: Path) -> None:
         ('[server]\nhttp = "0.0.0.0:7979"\n', 2, "without a token"),
         ('[server]\ngraphite = "0.0.0.0:2003"\n', 2, "knows no tokens"),
         ('[source.g]\ntype = "graphite_tcp"\nhost = "0.0.0.0"\n', 3, "knows no tokens"),
+        ('[server]\ngraphite_pickle = "0.0.0.0:2004"\n', 2, "knows no tokens"),
+        ('[server]\nstatsd = "0.0.0.0:8125"\n', 2, "open_statsd = true"),
+        ('[source.s]\ntype = "statsd"\nhost = "0.0.0.0"\n', 3, "open_statsd = true"),
         ("a = = b\n", 1, "cannot read it as TOML"),
     ],
 )

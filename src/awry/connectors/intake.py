@@ -111,6 +111,11 @@ class Intake:
         """Whether senders should wait."""
         return self._fill >= self._capacity
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more comes."""
+        return self._closed
+
     def refuse(self, reason: str, lines: int = 0) -> None:
         """Count something dropped before it could be decoded: so many lines, or (0) one connection."""
         self._refused[reason] += max(lines, 1)

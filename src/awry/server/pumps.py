@@ -8,7 +8,7 @@ from collections import deque
 
 from awry.core.clock import Clock
 from awry.core.errors import AwryError, CannotListen, Retry, StoreUnavailable
-from awry.core.protocols import Source
+from awry.core.protocols import Finishing, Source
 from awry.core.tick import Receipt, Rows
 from awry.engine.engine import Engine
 
@@ -17,6 +17,8 @@ log = logging.getLogger("awry.sources")
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 STORE_WAIT_SECONDS = 0.5
+FINISH_SECONDS = 2.0
+"""Time that a source gets to hand over what it holds when the server stops."""
 IN_FLIGHT = 64
 """Batches of one source that may wait for their commit; then it is not asked for more."""
 
@@ -52,11 +54,22 @@ class Pump:
     async def stop(self) -> None:
         """Stop asking for rows and leave the source; what it gave is in the engine's queue and gets committed."""
         if self._task is not None:
+            if self.state == "running" and isinstance(self.source, Finishing):
+                await self._finish(self.source, self._task)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         await self._leave()
         self.state = "ended"
+
+    async def _finish(self, source: Finishing, task: asyncio.Task[None]) -> None:
+        """Let it hand over what it holds, for a moment: a store that cannot write must not hold up the end."""
+        try:
+            await source.finish()
+            await asyncio.wait([task], timeout=FINISH_SECONDS)
+        except Exception as error:
+            # We stop all the same, and what it held is lost with it.
+            log.warning("source %s: cannot finish: %r", self.source.name, error)
 
     async def _run(self) -> None:
         attempt = 0

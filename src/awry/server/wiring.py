@@ -8,8 +8,10 @@ from pathlib import Path
 
 from awry.connectors.demo import demo_recordings
 from awry.connectors.graphite import GraphiteTcp, GraphiteUdp
+from awry.connectors.graphite_pickle import GraphitePickle
 from awry.connectors.host import HostSource
 from awry.connectors.replay import ReplaySource
+from awry.connectors.statsd import Statsd
 from awry.core.clock import Clock
 from awry.core.protocols import Notifier, Source
 from awry.core.rule import Rule
@@ -47,6 +49,7 @@ def engine_settings(config: Config) -> EngineSettings:
         "future_ms": section.future_tolerance_ms,
         "checkpoint_ms": section.checkpoint_interval_ms,
         "silent_ms": section.parked_after_ms,
+        "forget_ms": config.store.retention_ms,
     }
     return EngineSettings(shards=section.shards, **common) if section.shards else EngineSettings(**common)
 
@@ -83,6 +86,23 @@ def graphite_tcp(config: Config, clock: Clock) -> GraphiteTcp | None:
 def graphite_udp(tcp: GraphiteTcp, clock: Clock) -> GraphiteUdp:
     """The Graphite listener on UDP, on the port that the one on TCP (entered already) has."""
     return GraphiteUdp(host=tcp.host, port=tcp.address[1], clock=clock)
+
+
+def graphite_pickle(config: Config, clock: Clock) -> GraphitePickle | None:
+    """The listener for Graphite's pickle protocol, or None when it is off."""
+    if config.server.graphite_pickle == "off":
+        return None
+    host, port = parse_address(config.server.graphite_pickle)
+    return GraphitePickle(host=host, port=port, clock=clock)
+
+
+def statsd(config: Config, clock: Clock) -> Statsd | None:
+    """The StatsD listener, or None when it is off."""
+    if config.server.statsd == "off":
+        return None
+    host, port = parse_address(config.server.statsd)
+    seconds = max(1, config.server.statsd_flush_interval_ms // 1000)
+    return Statsd(host=host, port=port, flush_interval_seconds=seconds, clock=clock)
 
 
 def build_notifiers(config: Config) -> dict[str, Notifier]:
