@@ -24,6 +24,8 @@ from awry.engine.settings import DEFAULT_RULE, EngineSettings
 from awry.stores import SqlStore, open_store
 from awry.stores.connect import database_url
 from awry.stores.past import read_past
+from tests.engine.parking_life import Life, stream
+from tests.stores.conftest import target  # noqa: F401  # a fixture
 
 T0, MINUTE = 1_760_000_000_000 // 60_000 * 60_000, 60_000
 KEYS = ['cpu{host="a"}', 'jobs{host="a"}', 'cpu{host="b"}']
@@ -43,7 +45,7 @@ def values(seed: int) -> np.ndarray:
 class Run:
     """An engine of its own over a store: minute after minute, checkpoints at some of them."""
 
-    def __init__(self, path: Path, placement: Placement, memory_bytes: int = 0, **options: int) -> None:
+    def __init__(self, path: str | Path, placement: Placement, memory_bytes: int = 0, **options: int) -> None:
         self.path, self.placement, self.memory_bytes = path, placement, memory_bytes
         self.store: SqlStore = open_store(path, seal_rows_each=0, **options)
         self.keys = list(KEYS)
@@ -163,6 +165,15 @@ def test_before_any_checkpoint(tmp_path: Path) -> None:
     assert ("first sample", True, 90, 1) == (found.basis.origin, found.exact, found.seen, len(found.verdicts))
 
 
+def test_any_database(target: str) -> None:  # noqa: F811
+    """PostgreSQL and MariaDB are read like SQLite, beside the server that writes."""
+    run = Run(target, Placement(), seal_samples=100).to(range(120), (60,), {0: [PutRule(DEFAULT_RULE)]})
+    for minute, origin in ((30, "first sample"), (100, "checkpoint")):
+        found = run.explained(KEYS[0], minute)
+        assert (origin, True, minute + 1) == (found.basis.origin, found.exact, found.seen)
+    run.store.close()
+
+
 def test_a_series_beyond_memory(tmp_path: Path) -> None:
     """Series that got the lean detector because memory was used up are judged by it again."""
     run = Run(tmp_path, Placement(), memory_bytes=2 * FULL_BYTES).to(range(120), (60,))
@@ -188,6 +199,22 @@ def test_a_deleted_series(tmp_path: Path) -> None:
     run = Run(tmp_path, Placement()).to(range(40), (20,), {30: [DeleteSeries((0,))]})
     with pytest.raises(NotFound):
         run.explained(KEYS[0], 10)
+
+
+def test_a_life_with_parking(tmp_path: Path) -> None:
+    """While series stop, are parked, come back, die and give their slots away, every rebuilt score is the stored one."""
+    life = Life(tmp_path, reuse=True).run(stream(1, 300, 25))
+    origins = set()
+    for slot, key in enumerate(life.table.keys):
+        if key and len(life.store.samples(slot, 0, 1 << 60)):
+            past = read_past(database_url(tmp_path), key, BLOCK_SLOTS)
+            for row in {len(past.batch) // 2, len(past.batch) - 1}:
+                found = explain(past, int(past.batch.time[row]), Placement())
+                origins.add(found.basis.origin)
+                whole = found.basis.origin != "oldest sample kept"
+                assert (whole, True) == (found.exact, not whole or not found.unequal), (key, row, found.basis)
+                assert ["r"] == [verdict.rule for verdict in found.verdicts]
+    assert {"parked", "first sample", "oldest sample kept"} <= origins
 
 
 def test_parked_state(run: Run) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+import zstandard
 from sqlalchemy import select
 
 from awry.core.errors import AwryError, Conflict, InvalidInput, NotFound, StoreCorrupt, StoreError, StoreTooNew
@@ -232,8 +234,28 @@ def test_other_files(tmp_path: Path) -> None:
         written(tmp_path / "x", tmp_path / "no database")
 
 
-def _with_manifest(file: Path, **changes: Any) -> Path:
-    """The file with other words in its manifest, and a checksum that fits."""
+def test_rows_that_cannot_be(tmp_path: Path, file: Path) -> None:
+    """A file that fits its checksum, but not itself: rows of other widths, of no table, too few, no MessagePack, far too large."""
+    note = {"name": "positions", "columns": ["source", "position"], "rows": 1}
+    bomb = zstandard.ZstdCompressor().compress(bytes(100))
+    for rows, said in (
+        ([("positions", [["a"]])], "does not say what the rows"),
+        ([("positions", [["a", b""], ["b", b"", 3]])], "does not say what the rows"),
+        ([("positions", [["a", b""]]), ("users", [["a"]])], "does not say what the rows of 'users'"),
+        ([], "rows of the table positions are missing"),
+        ([("positions", [["a", b""]] * 2)], "rows of the table positions are missing"),
+        ([("positions", bomb[:-8] + b"12345678")], "cannot be unpacked"),
+        ([("positions", b"nothing")], "cannot be unpacked"),
+        ([("positions", zstandard.ZstdCompressor().compress(b"\xc1"))], "cannot be unpacked"),
+        ([("positions", b"\x28\xb5\x2f\xfd\xe0" + (1 << 40).to_bytes(8, "little") + bytes(9))], "larger than any can be"),
+    ):
+        with pytest.raises(StoreCorrupt, match=said):
+            put(_with_manifest(file, rows, tables=[note]), tmp_path / "there")
+    assert not (tmp_path / "there").exists()
+
+
+def _with_manifest(file: Path, rows: Sequence[tuple[str, Any]] = (), **changes: Any) -> Path:
+    """The file with other words in its manifest, other rows or bytes, and a checksum that fits."""
     from awry.stores.container import Packer
 
     with tarfile.open(file) as tar:
@@ -242,7 +264,10 @@ def _with_manifest(file: Path, **changes: Any) -> Path:
         manifest = msgspec.json.decode(source.read()) | changes
         packer = Packer(msgspec.convert(manifest, Manifest))
         other = file.with_name("other.tar")
-        other.write_bytes(packer.begin() + packer.end())
+        pieces = [packer.begin()]
+        for name, content in rows:
+            pieces.append(packer._member(f"{name}/x.zst", content) if isinstance(content, bytes) else packer.rows(name, content))
+        other.write_bytes(b"".join(pieces) + packer.end())
     return other
 
 

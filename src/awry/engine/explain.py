@@ -32,12 +32,12 @@ from awry.detection.workings import Workings, workings
 from awry.engine.arrivals import Arrivals
 from awry.engine.blocks import BLOCK_SLOTS, Stages
 from awry.engine.commands import DeleteRule, PutRule, decode_command
+from awry.engine.parking import HERE
+from awry.engine.pipeline import TIMERS
 from awry.engine.threshold import rule_threshold
 
 STEP_ROWS = 100_000
 """Samples replayed at once."""
-HERE = 0
-"""In a block: the series' state is in it, not parked."""
 Origin = Literal["checkpoint", "parked", "first sample", "oldest sample kept"]
 
 
@@ -265,7 +265,7 @@ def _verdicts(past: Past, row: int, score: float, interval: float, seen: int) ->
         stages = msgspec.json.decode(past.stages.arrays["json"].tobytes(), type=Stages)
         rules = {rule.name: rule for rule in stages.rules}
     for seq, data in past.commands:
-        if saved < seq <= past.seq[row]:
+        if saved < seq <= past.seq[row] and data != TIMERS:
             match decode_command(data):
                 case PutRule(rule):
                     rules[rule.name] = rule

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import zstandard
 
 from awry.core.errors import InvalidInput, StoreCorrupt, StoreTooNew
 from awry.stores.pack import compress, decompress
@@ -97,12 +98,16 @@ class Packer:
 
 def check_file(path: Path, progress: Progress) -> Manifest:
     """Read the whole file and find out whether it is sound. Raises InvalidInput, StoreTooNew, StoreCorrupt."""
-    manifest, counts = None, dict[str, int]()
+    manifest, width, counts = None, dict[str, int](), dict[str, int]()
     for found in _contents(path, progress):
         if isinstance(found, Manifest):
             manifest = found
+            width = {table.name: len(table.columns) for table in manifest.tables}
         else:
-            counts[found[0]] = counts.get(found[0], 0) + len(found[1])
+            name, rows = found
+            counts[name] = counts.get(name, 0) + len(rows)
+            if any(len(row) != width.get(name) for row in rows):
+                raise _damaged(path, f"its manifest does not say what the rows of {name[:80]!r} are")
     assert manifest is not None  # _contents begins with it
     for table in manifest.tables:
         if counts.pop(table.name, 0) != table.rows:
@@ -179,9 +184,13 @@ def _manifest(path: Path, data: bytes) -> Manifest:
 
 def _rows(path: Path, data: bytes) -> Rows:
     try:
-        return msgspec.msgpack.decode(decompress(data), type=Rows)
-    except (StoreCorrupt, msgspec.MsgspecError) as error:
+        size = zstandard.frame_content_size(data)
+        rows: Rows = msgspec.msgpack.decode(decompress(data), type=Rows) if size <= LARGEST_MEMBER else []
+    except (StoreCorrupt, zstandard.ZstdError, msgspec.MsgspecError) as error:
         raise _damaged(path, "some of its rows cannot be unpacked") from error
+    if size > LARGEST_MEMBER:
+        raise _damaged(path, "some of its rows are larger than any can be")
+    return rows
 
 
 def _decode(path: Path, data: bytes, kind: Any) -> Any:

@@ -18,7 +18,7 @@ from awry.stores.schema import chunks, tables
 
 PIECE_BYTES = 4 << 20
 """About how much of a table is read at once; what a piece of the stream holds before it is compressed."""
-_ROWS_FIRST, _ROWS_MOST = 16, 20_000
+_ROWS_FIRST, _ROWS_MOST = 1, 20_000
 
 
 def export_state(url: URL, *, history: bool, awry: str, now_ms: int) -> Generator[bytes, None, None]:
