@@ -55,6 +55,11 @@ class Live:
         assert self._running.graphite is not None
         return self._running.graphite
 
+    @property
+    def otlp(self) -> str:
+        """URL of the OTLP listener."""
+        return self._running.otlp
+
     def call(self, fn: Callable[[], T]) -> T:
         """The result of a function run on the server's event loop."""
 
