@@ -46,6 +46,7 @@ def run(series: int, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "awry.cli.main", "bench", "capacity", "--series", str(series), *arguments, "--json"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout)
+    found["load_before"] = found.pop("machine")["load_before"]
     print(json.dumps({"series": series, "arguments": arguments, **{f.key: value_of(found, f.key) for f in FIGURES}}), flush=True)
     return found
 
@@ -107,6 +108,7 @@ def write(body: Mapping[str, Any]) -> None:
     """The page's tables and its chart."""
     usual, about = chosen(body["runs"], "auto"), body["machine"]
     named = f"{about['processor']}, {about['cores']} cores, {about['memory_gib']:g} GiB"
+    measured_on = f"Measured on: {named}; load average before it {about['load_before']}, which should be near 0."
     tables = {"measured": measured(usual), "planned": planned(prediction.shipped())}
     if body["checks"]:
         tables["predicted"] = predicted(body["checks"])
@@ -116,7 +118,7 @@ def write(body: Mapping[str, Any]) -> None:
     text = PAGE.read_text(encoding="utf-8")
     for name, lines in tables.items():
         text = re.sub(rf"(<!-- table {name} -->\n).*?(\n\n|\Z)", lambda m, lines=lines: m[1] + lines + m[2], text, flags=re.DOTALL)
-    text = re.sub(r"(<!-- machine -->\n).*?(\n\n|\Z)", lambda m: f"{m[1]}Measured on: {named}.{m[2]}", text, flags=re.DOTALL)
+    text = re.sub(r"(<!-- machine -->\n).*?(\n\n|\Z)", lambda m: f"{m[1]}{measured_on}{m[2]}", text, flags=re.DOTALL)
     PAGE.write_text(text, encoding="utf-8")
     CHART.write_text(svg(usual, f"What one machine carries: {named}, one sample a minute"), encoding="utf-8")
 

@@ -68,7 +68,7 @@ def growth(runs: Sequence[Run]) -> dict[str, list[float | None]]:
 
 def as_json(runs: Sequence[Run], machine: Mapping[str, Any]) -> dict[str, Any]:
     """One object: the last run's figures at its top, and all of several under `runs`, with how each grows."""
-    body: dict[str, Any] = {"benchmark": "capacity", "machine": dict(machine), **runs[-1]}
+    body: dict[str, Any] = {**runs[-1], "benchmark": "capacity", "machine": dict(machine)}
     body["longest_pause"] = value_of(runs[-1], "longest_pause")
     if len(runs) > 1:
         body |= {"runs": [dict(run) for run in runs], "growth_per_tenfold": growth(runs)}
