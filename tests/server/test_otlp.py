@@ -1,4 +1,4 @@
-"""The OTLP doors as clients see them: formats, errors in OTLP's words, partial success, overload, tokens, a listener of their own."""
+"""The OTLP doors as clients see them: formats, errors in OTLP's words, partial success, overload, tokens, their own listener."""
 
 from __future__ import annotations
 
