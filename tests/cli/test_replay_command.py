@@ -48,6 +48,21 @@ def test_incidents_come_from_the_values(spike: Path, capsys: Capture) -> None:
     assert "500" not in capsys.readouterr().out
 
 
+def test_a_counter_is_replayed_as_its_rate(spike: Path, capsys: Capture) -> None:
+    """As on the server, by its name: the same incident as of the rate itself."""
+    total, lines = 0.0, ["time,value"]
+    for line in spike.read_text().splitlines()[1:]:
+        time, value = line.split(",")
+        total += 60 * float(value)
+        lines.append(f"{time},{total!r}")
+    counter = spike.with_name("jobs_total.csv")
+    counter.write_text("\n".join(lines) + "\n")
+    assert 0 == main(["replay", str(counter)])
+    line = next(line for line in capsys.readouterr().out.splitlines() if "500" in line)
+    assert "opened" in line
+    assert "jobs_total" in line
+
+
 @pytest.mark.parametrize(("detector", "why"), [("nonsense", "cannot find the detector"), ("peers", "compares a series with its")])
 def test_a_detector_that_cannot_judge_here_is_refused(spike: Path, capsys: Capture, detector: str, why: str) -> None:
     """As in the config file: one that nobody knows, and one that needs to know who is whose sibling."""
