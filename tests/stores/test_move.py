@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def filled(store: SqlStore) -> SqlStore:
     noise = np.random.default_rng(1).random(600_000)
     store.save([Block("series", 0, 9, {"judge.a": noise}), Block("stages", 0, 9, {"json": np.zeros(3, np.uint8)})])
     store.compact(T0)
-    store.commit(TICKS[10:15])
+    store.commit([*TICKS[10:14], replace(TICKS[14], parked=((3, b"state of three"), (7, bytes(5000))))])
     return store
 
 
@@ -93,6 +94,7 @@ def test_between_databases(target: str, tmp_path: Path, opened: Opener, away: bo
     here, there = (str(tmp_path / "one"), target) if away else (target, str(tmp_path / "two"))
     store = filled(opened(here))
     manifest = put(written(tmp_path / "state.tar", here), there)
+    assert all(rows_of(here).values())
     assert rows_of(here) == rows_of(there)
     assert (1, NEWEST, 15, True) == (manifest.format, manifest.schema, manifest.seq, manifest.history)
     moved = opened(there, seal_samples=10, seal_rows_each=0)

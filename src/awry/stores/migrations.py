@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from awry.core.errors import StoreCorrupt, StoreError, StoreTooNew
 from awry.stores.connect import Database
 from awry.stores.schema import journal, meta, parked, series, tables
 
+log = logging.getLogger("awry.store")
 FIRST = 1
 
 
@@ -62,6 +64,7 @@ def migrate(database: Database, steps: Sequence[Callable[[Connection], None]] = 
         with database.write(f"upgrade the database to schema {number + 1}") as connection:
             steps[number - FIRST](connection)
             connection.execute(meta.update().where(meta.c.name == "schema").values(value=number + 1))
+        log.info("the database is of schema %d now; versions of Awry before it refuse it", number + 1)
 
 
 def check_readable(connection: Connection, doing: str) -> int:
