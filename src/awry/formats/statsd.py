@@ -114,7 +114,7 @@ class StatsdWindow:
                 continue
             start, stop = span[cells[i]].tolist()
             raw = bytes(self._keys[start:stop])
-            slot[i] = intern(table, PROTOCOL, raw, raw.decode())
+            slot[i] = intern(table, PROTOCOL, raw, raw.decode(), counter=False)  # counters are rates already
             if slot[i] < 0:
                 refused["series_limit"] += 1
         known = slot >= 0
