@@ -14,7 +14,7 @@ import pytest
 import zstandard
 from sqlalchemy import select
 
-from awry.core.errors import AwryError, Conflict, InvalidInput, NotFound, StoreCorrupt, StoreError, StoreTooNew
+from awry.core.errors import AwryError, Conflict, InvalidInput, NotFound, StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
 from awry.core.tick import Block
 from awry.stores import SqlStore
 from awry.stores.connect import Database, database_url
@@ -234,6 +234,14 @@ def test_other_files(tmp_path: Path) -> None:
         check_file(tmp_path / "nothing", no_progress)
     with pytest.raises(NotFound):
         written(tmp_path / "x", tmp_path / "no database")
+
+
+def test_a_database_that_is_away(file: Path) -> None:
+    """Nothing is tried again by itself here: the database is to be started."""
+    for act in (lambda where: put(file, where), lambda where: written(file.with_name("x"), where)):
+        with pytest.raises(StoreUnavailable) as caught:
+            act("postgresql://nobody@127.0.0.1:9/nothing")
+        assert "start the database" in caught.value.hint
 
 
 def test_rows_that_cannot_be(tmp_path: Path, file: Path) -> None:

@@ -59,6 +59,15 @@ def guarded(doing: str) -> Iterator[None]:
         raise _translate(doing, error, error) from error
 
 
+@contextmanager
+def once() -> Iterator[None]:
+    """For what is not tried again by itself: a database that is away is to be started."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise StoreUnavailable(error.message, hint=error.hint.replace(TRIED_AGAIN, AWAY_AT_START)) from error
+
+
 def _translate(doing: str, cause: BaseException, error: BaseException) -> StoreError:
     words = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
     message = f"cannot {doing}: {words}"
@@ -134,7 +143,7 @@ class Database:
     @contextmanager
     def moment(self, doing: str) -> Iterator[Connection]:
         """As `read`, but everything is read as it stood when the first of it was, however long that takes."""
-        with guarded(doing), self._read_engine.connect() as connection:
+        with once(), guarded(doing), self._read_engine.connect() as connection:
             if not self.sqlite:  # whose transactions are so anyway
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection

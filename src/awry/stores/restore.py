@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, Table, insert, inspect, select
 from sqlalchemy.engine import URL
 
 from awry.core.errors import Conflict, StoreCorrupt, StoreTooNew
-from awry.stores.connect import Database
+from awry.stores.connect import Database, once
 from awry.stores.container import Manifest, Progress, check_file, rows_of
 from awry.stores.migrations import FIRST, STEPS, UNFINISHED
 from awry.stores.options import Fault, no_fault
@@ -25,7 +26,7 @@ def import_state(path: Path, url: URL, *, checking: Progress, writing: Progress,
     manifest = check_file(path, checking)
     _check_tables(path, manifest)
     database = Database(url)
-    try:
+    with once(), closing(database):
         database.lock()
         with database.write("prepare the database") as connection:
             _prepare(database, connection)
@@ -43,8 +44,6 @@ def import_state(path: Path, url: URL, *, checking: Progress, writing: Progress,
         with database.write("end the import") as connection:
             _end(connection, [row for row in kept if row["name"] != "schema"], manifest.schema)
             fault("import.end")
-    finally:
-        database.close()
     return manifest
 
 
