@@ -26,6 +26,7 @@ from awry.cli.capacity.chart import svg
 from awry.cli.capacity.compare import compared
 from awry.cli.capacity.figures import FIGURES, Run, as_json, count_text, growth, shown, value_of
 from awry.cli.quantities import parse_count
+from benchmarks import peers_capacity
 from benchmarks.machine import machine
 
 ROOT = Path(__file__).parents[1]
@@ -112,6 +113,8 @@ def write(body: Mapping[str, Any]) -> None:
     tables = {"measured": measured(usual), "planned": planned(prediction.shipped())}
     if body["checks"]:
         tables["predicted"] = predicted(body["checks"])
+    if peers_capacity.RESULTS.exists():
+        tables["peers"] = peers_capacity.table(json.loads(peers_capacity.RESULTS.read_text(encoding="utf-8")))
     lean = chosen(body["runs"], "lean")
     if lean:
         tables["lean"] = measured(lean)

@@ -37,6 +37,7 @@ from benchmarks.peers.stores import Store, carbon, victoria
 RESULTS = Path(__file__).parent / "results" / "peers_capacity.json"
 STEPS = 60
 """Samples of each series that servers get after the first."""
+MOST_SECONDS = 60.0
 ROWS = 1000
 """Steps of values that libraries get before they begin again."""
 SERVERS: dict[str, Callable[[Path], Store]] = {
@@ -118,7 +119,7 @@ def run(series: int, seconds: float, python: str, without: list[str]) -> dict[st
         "Awry, lean": partial(ours, series, lean=True),
     }
     for name, make in SERVERS.items():
-        tried[name] = partial(theirs, make, series, seconds)
+        tried[name] = partial(theirs, make, series, MOST_SECONDS)
     with tempfile.TemporaryDirectory() as folder:
         file, waves = Path(folder) / "values.npy", Waves(ROWS)
         np.save(file, np.array([waves.at(k * 60_000, 0, ROWS) / 100.0 for k in range(ROWS)]))
@@ -140,36 +141,36 @@ def run(series: int, seconds: float, python: str, without: list[str]) -> dict[st
     return found
 
 
-def print_table(found: dict[str, Any]) -> None:
+def table(found: dict[str, Any]) -> str:
     """The figures as Markdown."""
     head = ("", "scores", "stores", "samples per CPU second", "Awry does", "bytes/series", "of Awry's")
-    for line in (head, ["---"] * len(head)):
-        print("| " + " | ".join(line) + " |")
+    rows = [head, ["---"] * len(head)]
     for name, one in found["contestants"].items():
         does = [("yes" if one[what] else "no") for what in ("scores", "stores")]
-        speed = f"{one['samples_per_core_second']:,.0f}", f"{one.get('awry_times_the_samples_per_core', 1):g} times"
-        memory = shown(one["bytes_per_series"], "B"), f"{one.get('times_the_memory_of_awry', 1):g} times"
-        print("| " + " | ".join([name, *does, *speed, *memory]) + " |")
-    for name, reason in found["missing"].items():
-        print(f"\n{name}: {reason}")
+        speed = f"{one['samples_per_core_second']:,.0f}", f"×{one.get('awry_times_the_samples_per_core', 1):g}"
+        memory = shown(one["bytes_per_series"], "B"), f"×{one.get('times_the_memory_of_awry', 1):g}"
+        late = " (not done within a minute)" if one.get("unfinished") else ""
+        rows.append([name + late, *does, *speed, *memory])
+    return "\n".join("| " + " | ".join(line) + " |" for line in rows)
 
 
 def main() -> None:
     """Measure, print, and keep the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=parse_count, default=10_000, help="series that the servers get")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long each may take, at most 60")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long each library runs, at most 60")
     parser.add_argument("--python", default=sys.executable, help="the python that has the libraries")
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="leave these out")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where to keep the results (JSON)")
     args = parser.parse_args()
-    found = run(args.series, min(60.0, args.seconds), args.python, args.without)
+    found = run(args.series, min(MOST_SECONDS, args.seconds), args.python, args.without)
     args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if args.json:
         print(json.dumps(found))
     else:
-        print_table(found)
+        print(table(found))
+        print("".join(f"\n{name}: {reason}" for name, reason in found["missing"].items()))
 
 
 if __name__ == "__main__":
