@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from awry.server.pages.heat import COLUMN_MS, Groups, groupings, lanes
+from awry.server.pages.heat import COLUMN_MS, Groups, groupings, lanes, merge, weigh, weigh_lanes
 from tests.pages.fake_app import NOW, FakeApp, incident
 
 KEYS = [f'cpu{{host="h{i}",role="{"web" if i % 2 else "db"}"}}' for i in range(40)]
@@ -88,3 +88,15 @@ def test_no_series_no_lanes() -> None:
     app = FakeApp()
     assert [] == lanes(app.engine.snapshot, app.table, 24)
     assert np.zeros(0).size == app.engine.snapshot.series
+
+
+def test_weights_and_merged_lanes_are_those_of_the_copied_cells() -> None:
+    """Ranking all series without copying their cells, and merging groups, is what NumPy makes of the copies."""
+    rng = np.random.default_rng(1)
+    heat = rng.choice(np.array([0, 3, 60, 78, 200, 254, 255], np.uint8), (300, 144))
+    columns = np.arange(100, 136) % 144
+    cells = heat[:, columns] + np.uint8(1)
+    assert np.array_equal(weigh_lanes(cells), weigh(heat, columns))
+    codes = rng.integers(-1, 5, 300).astype(np.int32)
+    expected = np.array([cells[codes == k].max(axis=0) for k in range(5)])
+    assert np.array_equal(expected, merge(heat, columns, codes, 5))

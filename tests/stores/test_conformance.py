@@ -21,7 +21,7 @@ def test_empty(target: str, opened: Opener) -> None:
     """A new store has nothing to recover and nothing to read."""
     store = opened(target)
     found = store.recover()
-    assert ([], [], [], 0, {}) == (found.keys, found.blocks, list(found.ticks), found.last_seq, dict(found.positions))
+    assert ([], [], [], 0, {}) == (found.keys, list(found.blocks), list(found.ticks), found.last_seq, dict(found.positions))
     assert 0 == len(store.samples(0, *ALL))
     assert ([], None) == store.incidents()
     assert [] == store.changes()
@@ -91,11 +91,12 @@ def test_blocks(target: str, opened: Opener) -> None:
     store.save([Block("scorer", 1, 4, {"x": big})])
     store.close()
     found = opened(target).recover()
-    assert [("rules", 0, 3), ("scorer", 0, 2), ("scorer", 1, 4)] == [(b.name, b.index, b.seq) for b in found.blocks]
+    blocks = list(found.blocks)
+    assert [("rules", 0, 3), ("scorer", 0, 2), ("scorer", 1, 4)] == [(b.name, b.index, b.seq) for b in blocks]
     assert [3, 4, 5] == [tick.seq for tick in found.ticks]
-    assert np.array_equal(big, found.blocks[2].arrays["x"])
+    assert np.array_equal(big, blocks[2].arrays["x"])
     assert {n: (a.dtype, a.shape, a.tobytes()) for n, a in arrays.items()} == {
-        n: (a.dtype, a.shape, a.tobytes()) for n, a in found.blocks[1].arrays.items()
+        n: (a.dtype, a.shape, a.tobytes()) for n, a in blocks[1].arrays.items()
     }
 
 

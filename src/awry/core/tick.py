@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,7 +76,8 @@ class Recovery:
 
     keys: list[str]
     """Canonical key by slot; "" where a series was deleted before the first of the ticks."""
-    blocks: list[Block]
+    blocks: Iterable[Block]
+    """To be read once, before the ticks; in order of name and index."""
     ticks: Iterator[Tick]
     last_seq: int
     positions: Mapping[str, bytes]

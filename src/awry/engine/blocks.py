@@ -9,7 +9,7 @@ is learned alone, so after a restart a group that spans blocks knows its last mi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,8 @@ class Marks:
 
     stages: int = 0
     by_block: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    old: set[int] = field(default_factory=set)
+    """Blocks of an older version, which do not say whose slots are empty."""
 
     def behind(self, slot: NDArray[np.int32], seq: int) -> NDArray[np.bool_]:
         """Rows whose series' state has not seen tick `seq` yet."""
@@ -141,14 +143,16 @@ def collect(pipeline: Pipeline, wanted: Sequence[int] | None) -> list[Block]:
     return pipeline.dirty.placeholders() + found
 
 
-def restore(pipeline: Pipeline, saved: Sequence[Block]) -> Marks:
-    """Load blocks into an empty pipeline."""
+def restore(pipeline: Pipeline, saved: Iterable[Block]) -> Marks:
+    """Load blocks into an empty pipeline, those of the series first."""
     marks = Marks()
-    for block in sorted(saved, key=lambda b: (b.name != "series", b.index)):
+    for block in saved:
         pipeline.seq = max(pipeline.seq, block.seq)
         if block.name == "series":
             if block.arrays:
                 _load_series(pipeline, block)
+                if "parked" not in block.arrays:
+                    marks.old.add(block.index)
             pipeline.grow(block.index * BLOCK_SLOTS + 1)
             pipeline.dirty.loaded(block.index)
             if block.index >= marks.by_block.shape[0]:

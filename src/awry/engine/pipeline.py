@@ -137,7 +137,10 @@ class Pipeline:
         self.grow(max([self._needed(tick.batch), *(slot + 1 for slot, _ in tick.series)]))
         self.seq = max(self.seq, tick.seq)
         parked, born = [slot for slot, _ in tick.parked], [slot for slot, _ in tick.series]
-        self.parking.begin_again([slot for slot in marks.ones_behind(born, tick.seq) if self.parking.where[slot] == GONE])
+        empty = [
+            s for s in marks.ones_behind(born, tick.seq) if self.parking.where[s] == GONE or s // blocks.BLOCK_SLOTS in marks.old
+        ]
+        self.parking.begin_again(empty)
         self.parking.take_back(marks.ones_behind(tick.back, tick.seq), tick.seq)
         behind = marks.behind(tick.batch.slot, tick.seq)
         commands = [] if tick.commands == (TIMERS,) else [decode_command(c) for c in tick.commands]
@@ -179,7 +182,7 @@ class Pipeline:
         """Checkpoint blocks: of the wanted block numbers, or with None of all changed ones and of the stages."""
         return blocks.collect(self, wanted)
 
-    def load(self, saved: Sequence[Block]) -> blocks.Marks:
+    def load(self, saved: Iterable[Block]) -> blocks.Marks:
         """Take over checkpoint blocks; what they lack is replayed."""
         marks = blocks.restore(self, saved)
         known = min(self.slots, len(self._keys))

@@ -22,7 +22,7 @@ from awry.formats.pickle_rows import decode_frames
 from awry.formats.remote_write import decode_remote_write
 from awry.formats.statsd import StatsdWindow
 from awry.stores.pack import pack_rows
-from awry.stores.seal import order_by_slot
+from awry.stores.seal import Sorter
 
 NOW = 1_700_000_000_000
 _SAMPLE = b"\x12\x0b\x09\x00\x00\x00\x00\x00\x00\xf0\x3f\x10\x01"
@@ -58,5 +58,7 @@ def compile_all(progress: Callable[[str], None] = lambda _: None) -> None:
     progress("the OpenTelemetry door")
     warm_up(table, NOW)
     progress("the store")
-    order_by_slot(np.zeros(1, np.int32), 1)
+    sorter = Sorter(np.zeros(1, np.int32))
+    while sorter.go_on(1):
+        pass
     pack_rows(Batch.of([0], [NOW], [1.0]), Scored.blank(1))

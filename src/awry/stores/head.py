@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Scored
+from awry.core.growth import grown
 
 _DTYPES = (np.int32, np.int64, np.float64, *(np.float32,) * 6, np.uint8)
 _START = 4096
@@ -16,7 +17,8 @@ Columns = tuple[NDArray[np.generic], ...]
 class Head:
     """Samples in order of seq. One thread appends and drops; any thread reads the view it takes.
 
-    A view stays valid: rows are written behind the published length, and growing or dropping makes new arrays.
+    A view stays valid: rows are written behind the published length, and dropping makes new arrays. Growing copies nothing where
+    there are many rows (see `core.growth`).
     """
 
     def __init__(self) -> None:
@@ -35,10 +37,7 @@ class Head:
             return
         columns, length = self._state
         if length + rows > columns[0].shape[0]:
-            larger = _room(max(length + rows, 2 * columns[0].shape[0]))
-            for new, old in zip(larger, columns, strict=True):
-                new[:length] = old[:length]
-            columns = larger
+            columns = tuple(grown(column, length + rows) for column in columns)
         for column, part in zip(columns, _split(batch, scored), strict=True):
             column[length : length + rows] = part
         self._state = columns, length + rows
@@ -59,7 +58,7 @@ class Head:
     def drop(self, rows: int) -> None:
         """Forget the first `rows` samples: those marked before, or all."""
         batch, scored = self._cut(rows)
-        columns = _room(max(_START, len(batch) * 5 // 4))
+        columns = tuple(grown(column, len(batch)) for column in _room(_START))
         for column, part in zip(columns, _split(batch, scored), strict=True):
             column[: len(batch)] = part
         self._state = columns, len(batch)
@@ -77,4 +76,4 @@ def _split(batch: Batch, scored: Scored) -> Columns:
 
 
 def _room(rows: int) -> Columns:
-    return tuple(np.empty(rows, dtype) for dtype in _DTYPES)
+    return tuple(np.zeros(rows, dtype) for dtype in _DTYPES)

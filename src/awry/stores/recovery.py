@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
 
 from sqlalchemy import Connection, func, select
 
@@ -17,6 +20,7 @@ from awry.stores.schema import changes, checkpoints, incidents, journal, positio
 from awry.stores.state import State, unpack_extra
 
 _PAGE = 128
+_UNPACKERS = 2
 
 
 def recover(database: Database, state: State) -> Recovery:
@@ -26,7 +30,7 @@ def recover(database: Database, state: State) -> Recovery:
         return Recovery(
             keys=keys,
             kinds=kinds,
-            blocks=_blocks(connection),
+            blocks=_blocks(database),
             ticks=_ticks(database, state.replayed_from),
             last_seq=state.last_seq,
             last_tick=state.last_tick,
@@ -58,12 +62,30 @@ def _series(connection: Connection, after: int) -> tuple[list[str], bytes]:
     return keys, bytes(kinds)
 
 
-def _blocks(connection: Connection) -> list[Block]:
+def _blocks(database: Database) -> Iterator[Block]:
+    """Every block, unpacked a few ahead: with a million series all of them together would take the memory twice."""
+    waiting: deque[Future[Block]] = deque()
+    with ThreadPoolExecutor(_UNPACKERS, "awry-unpack") as pool:
+        for name, index, seq, data in _packed(database):
+            waiting.append(pool.submit(_unpack, name, index, seq, data))
+            if len(waiting) > 2 * _UNPACKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _unpack(name: str, index: int, seq: int, data: bytes) -> Block:
+    return Block(name, index, seq, unpack_arrays(data))
+
+
+def _packed(database: Database) -> Iterator[tuple[str, int, int, bytes]]:
+    """Blocks as they are stored, in order of name and index, their parts put together."""
     c = checkpoints.c
-    parts: dict[tuple[str, int, int], list[bytes]] = {}
-    for name, block, seq, data in connection.execute(select(c.name, c.block, c.seq, c.data).order_by(c.name, c.block, c.part)):
-        parts.setdefault((name, block, seq), []).append(bytes(data))
-    return [Block(name, index, seq, unpack_arrays(b"".join(data))) for (name, index, seq), data in parts.items()]
+    query = select(c.name, c.block, c.seq, c.data).order_by(c.name, c.block, c.part)
+    with database.read("read the checkpoint") as connection:
+        rows = connection.execution_options(yield_per=_UNPACKERS).execute(query)
+        for (name, index, seq), parts in groupby(rows, key=lambda row: (row.name, row.block, row.seq)):
+            yield name, index, seq, b"".join(bytes(part.data) for part in parts)
 
 
 def _ticks(database: Database, after: int) -> Iterator[Tick]:

@@ -23,6 +23,7 @@ from awry.stores.schema import chunks, meta
 from awry.stores.state import State
 
 _PIECE_ROWS = 5_000  # most samples of a chunk: what packs within a slice
+_SORTED_AT_ONCE = 500_000  # rows sorted in a slice
 
 
 class Sealer:
@@ -32,17 +33,20 @@ class Sealer:
         self._database, self._state, self._options, self._fault = database, state, options, fault
         self._seq = 0
         self._rows = 0
+        self._sorter: Sorter | None = None
         self._order: NDArray[np.int64] | None = None
         self._next = 0
         self._aim: tuple[int, dict[str, int]] = 0, {}
-        order_by_slot(np.zeros(0, np.int32), 0)  # compiled or read from its cache now, not in the first slice
+        sorter = Sorter(np.zeros(1, np.int32))  # compiled or read from its cache now, not in the first slice
+        while sorter.go_on(1):
+            pass
         if state.round is not None:
             self._begin(*state.round)
 
     @property
     def active(self) -> bool:
         """A round is under way."""
-        return self._order is not None
+        return self._order is not None or self._sorter is not None
 
     @property
     def waiting(self) -> bool:
@@ -61,7 +65,10 @@ class Sealer:
         self._begin(self._state.last_seq, self._state.head.mark())
 
     def slice(self) -> None:
-        """Seal for a few milliseconds; the last slice of a round drops its samples from the head."""
+        """Sort or seal for a few milliseconds; the last slice of a round drops its samples from the head."""
+        if self._sorter is not None:
+            self._sort(self._sorter)
+            return
         assert self._order is not None
         batch, scored = self._state.head.view()
         deadline = time.monotonic() + self._options.slice_ms / 1000
@@ -111,12 +118,17 @@ class Sealer:
 
     def _begin(self, seq: int, rows: int) -> None:
         batch, _ = self._state.head.view()
-        slot = batch.slot[:rows]
-        order = order_by_slot(slot, int(slot.max()) + 1) if rows else np.zeros(0, np.int64)
+        self._seq, self._rows, self._next, self._aim = seq, rows, 0, (0, {})
+        self._sorter = Sorter(batch.slot[:rows])
+
+    def _sort(self, sorter: Sorter) -> None:
+        if sorter.go_on(_SORTED_AT_ONCE):
+            return
+        slot, order = sorter.slot, sorter.order
         gone = np.fromiter(self._state.gone, np.int32)
         if gone.size:
             order = order[~np.isin(slot[order], gone)]
-        self._seq, self._rows, self._order, self._next, self._aim = seq, rows, order, 0, (0, {})
+        self._sorter, self._order = None, order
 
     def _piece(self, batch: Batch, at: int) -> NDArray[np.int64]:
         assert self._order is not None
@@ -138,16 +150,43 @@ def chunk_row(batch: Batch, scored: Scored) -> dict[str, object]:
     }
 
 
+class Sorter:
+    """Rows in order of slot, equal slots in order of row: a counting sort in pieces, for many millions of rows take a while."""
+
+    def __init__(self, slot: NDArray[np.int32]) -> None:
+        self.slot = slot
+        """int32 (n,)."""
+        self.order = np.empty(slot.shape[0], np.int64)
+        """Rows; known when `go_on` says that nothing is left."""
+        self._place = np.zeros(int(slot.max()) + 2 if slot.shape[0] else 1, np.int64)
+        self._counted = self._placed = 0
+
+    def go_on(self, rows: int) -> bool:
+        """Do a piece of so many rows; whether something is left."""
+        n = len(self.slot)
+        if self._counted < n:
+            stop = min(n, self._counted + rows)
+            count_slots(self.slot[self._counted : stop], self._place)
+            self._counted = stop
+            if stop == n:
+                np.cumsum(self._place, out=self._place)
+        else:
+            stop = min(n, self._placed + rows)
+            place_rows(self.slot[self._placed : stop], self._placed, self._place, self.order)
+            self._placed = stop
+        return self._placed < n
+
+
 @njit(cache=True, nogil=True)
-def order_by_slot(slot: NDArray[np.int32], slots: int) -> NDArray[np.int64]:
-    """Rows in order of slot, equal slots in order of row: a counting sort; slot int32 (n,), all in [0, slots)."""
-    place = np.zeros(slots + 1, np.int64)
+def count_slots(slot: NDArray[np.int32], place: NDArray[np.int64]) -> None:
+    """Count rows of each slot (n,) into place[slot + 1]."""
     for i in range(slot.shape[0]):
         place[slot[i] + 1] += 1
-    for s in range(slots):
-        place[s + 1] += place[s]
-    order = np.empty(slot.shape[0], np.int64)
+
+
+@njit(cache=True, nogil=True)
+def place_rows(slot: NDArray[np.int32], first: int, place: NDArray[np.int64], order: NDArray[np.int64]) -> None:
+    """Put rows first, first + 1, … with these slots (n,) into `order`, each at place[slot], which moves on."""
     for i in range(slot.shape[0]):
-        order[place[slot[i]]] = i
+        order[place[slot[i]]] = first + i
         place[slot[i]] += 1
-    return order

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 DEFAULT_RANGE_MS = 24 * 3_600_000
 MAX_POINTS = 100_000
 MAX_ROWS = 1_000_000
+MOST_READ = 10_000_000
+"""Samples that are read from the store for one answer, thinned or not."""
 
 
 def routes(app: App) -> list[BaseRoute]:
@@ -49,6 +51,11 @@ def read_range(app: App, key: str, start: int, end: int, points: int, parts: tup
     slot = app.table.find(key)
     if slot < 0:
         raise NotFound(f"cannot find the series {key[:200]!r}", hint="GET /api/v1/series?match= lists series")
+    about = _about(app, slot, start, end)
+    if about > MOST_READ:
+        raise InvalidInput(
+            f"cannot read about {about:,} samples at once: the limit is {MOST_READ:,}", hint="ask for a shorter range"
+        )
     samples = app.archive.samples(slot, start, end)
     if points:
         rows = rows_to_keep(samples.time, samples.value, samples.scored.score, start, end, points)
@@ -72,6 +79,15 @@ def read_range(app: App, key: str, start: int, end: int, points: int, parts: tup
         "part": spoke,
         "why": reasons(spoke, samples.value, scored.expected, scored.low, scored.high, scored.score, unit_of(parse_key(key)[0])),
     }
+
+
+def _about(app: App, slot: int, start: int, end: int) -> int:
+    """How many samples a series has in a range, from its interval: at most so many as it ever sent."""
+    snapshot = app.engine.snapshot
+    if slot >= snapshot.series:
+        return 0
+    seen, interval = int(snapshot.seen[slot]), float(snapshot.interval_ms[slot])
+    return min(seen, int((end - start) / interval)) if interval >= 1 else seen
 
 
 def brief(value: float | None) -> float | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from awry.core.tick import REASONS
-from awry.formats.json_samples import decode_json_samples, is_lines
+from awry.formats.json_samples import find_series, is_lines, parse_json_samples
 from awry.server.api.samples_stream import post_stream
 from awry.server.body import read_body
 from awry.server.intake import count_reasons, counted, take
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 SOURCE = "json"
 """Name in counters."""
+PACKED = 16
+"""Times that a compressed body may well be larger."""
+LARGE_BYTES = 262_144
+"""A body from this size on is parsed in a thread: it would keep everybody else waiting for tens of milliseconds."""
 
 
 async def post_samples(app: App, request: Request) -> Response:
@@ -27,13 +33,17 @@ async def post_samples(app: App, request: Request) -> Response:
         return await post_stream(app, request, SOURCE)
     limits = app.config.limits
     with counted(app, SOURCE):
-        decoded = decode_json_samples(
-            await read_body(request, limits),
-            app.table,
+        body = await read_body(request, limits)
+        parse = partial(
+            parse_json_samples,
+            body,
             content_type=request.headers.get("content-type"),
             content_encoding=request.headers.get("content-encoding"),
             max_bytes=limits.decompressed_bytes,
         )
+        size = len(body) * (PACKED if request.headers.get("content-encoding") else 1)
+        # Not in the pool of readers, which queries may keep busy for long.
+        decoded = find_series(parse() if size < LARGE_BYTES else await asyncio.to_thread(parse), app.table)
         receipt = await take(app, SOURCE, decoded.batch, decoded.received, count_reasons(decoded.refused))
     places, reasons = decoded.index[receipt.rows].tolist(), receipt.reasons.tolist()
     refused = decoded.refused + [(place, REASONS[code]) for place, code in zip(places, reasons, strict=True)]

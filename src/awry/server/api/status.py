@@ -37,9 +37,8 @@ def routes(app: App) -> list[BaseRoute]:
 def states(app: App) -> dict[str, int]:
     """How many series are in each state."""
     snapshot = app.engine.snapshot
-    live = np.fromiter((bool(key) for key in app.table.keys[: snapshot.series]), np.bool_, snapshot.series)
-    live &= snapshot.seen[: snapshot.series] > 0
-    counts = np.bincount(snapshot.state[: snapshot.series][live], minlength=len(STATES))
+    there = snapshot.seen[: snapshot.series] > 0  # a deleted series was never seen
+    counts = np.bincount(snapshot.state[: snapshot.series][there], minlength=len(STATES))
     return dict(zip(STATES, counts.tolist(), strict=True))
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from awry.engine.snapshot import STATES
+from awry.server.api.status import states
 from awry.server.pages import words
 from awry.server.pages.render import rate_now
 from awry.server.pages.spark import COLUMNS, bars
@@ -103,7 +101,7 @@ def _short(ms: float) -> str:
 
 def _warming(app: App) -> Box:
     snapshot = app.engine.snapshot
-    counts = state_counts(app)
+    counts = states(app)
     warming, silent = counts["warming"], counts["silent"]
     tail = f"{words.plural(silent, 'series', 'series')} stopped sending" if silent else "none stopped sending"
     known = max(1, sum(counts.values()))
@@ -142,11 +140,3 @@ def _telling(app: App) -> Box:
 def notifier_errors(app: App) -> dict[str, str]:
     """Notifier name -> why it does not answer now, or ""."""
     return {name: status.last_error for name, status in app.dispatcher.status.items()}
-
-
-def state_counts(app: App) -> dict[str, int]:
-    """How many series are in each state, deleted ones left out."""
-    snapshot = app.engine.snapshot
-    there = snapshot.seen[: snapshot.series] > 0
-    counts = np.bincount(snapshot.state[: snapshot.series][there], minlength=len(STATES))
-    return dict(zip(STATES, counts.tolist(), strict=True))

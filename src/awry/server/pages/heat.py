@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.series_table import SeriesTable
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 COLUMN_MS = 600_000
 LANES = 16
 HOURS = (6, 24)
+RECENT = 4
+"""Columns that count as now."""
+STRANGE = 77
+"""Cells above are strange."""
 _SAMPLED = 400
 
 
@@ -48,7 +53,7 @@ class Groups:
         self.names: list[str] = []
         self._table = table
         self._codes: dict[str, int] = {}
-        self._of_slot: list[int] = []
+        self._of_slot: NDArray[np.int32] = np.zeros(0, np.int32)
         self._reused = table.reused
         self._learning = threading.Lock()
 
@@ -57,10 +62,11 @@ class Groups:
         with self._learning:
             if self._reused != self._table.reused:  # some slots have other series now
                 self._reused = self._table.reused
-                self._of_slot.clear()
-            for key in self._table.keys[len(self._of_slot) : slots]:
-                self._of_slot.append(self._code(key))
-            return np.array(self._of_slot[:slots], np.int32)
+                self._of_slot = self._of_slot[:0]
+            new = [self._code(key) for key in self._table.keys[len(self._of_slot) : slots]]
+            if new:
+                self._of_slot = np.concatenate([self._of_slot, np.array(new, np.int32)])
+            return self._of_slot[:slots]
 
     def _code(self, key: str) -> int:
         if self.by == "name":
@@ -92,18 +98,51 @@ def groupings(table: SeriesTable) -> list[str]:
     return [label for label, _ in tally.most_common(8) if len(values[label]) > 1][:5]
 
 
-def _columns(snapshot: Snapshot, count: int) -> NDArray[np.uint8]:
-    """Newest `count` columns in order of time, 0 = no judged sample, else worst segment * 254 + 1."""
+def _columns(snapshot: Snapshot, count: int) -> NDArray[np.int64]:
+    """Places of the newest `count` columns in order of time."""
     last = snapshot.heat_end // COLUMN_MS - 1
-    order = (np.arange(last - count + 1, last + 1) % snapshot.heat.shape[1]).astype(np.intp)
-    return snapshot.heat[: snapshot.series, order] + np.uint8(1)
+    places: NDArray[np.int64] = np.arange(last - count + 1, last + 1) % snapshot.heat.shape[1]
+    return places
 
 
-def _weights(cells: NDArray[np.uint8]) -> NDArray[np.float64]:
+@njit(cache=True, nogil=True)
+def weigh(heat: NDArray[np.uint8], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How strange each series is, from its cells in these columns: what `weigh_lanes` says of them, without copying all of them.
+
+    heat: (series, 144), as in Snapshot.
+    """
+    weights = np.zeros(heat.shape[0])
+    for s in range(heat.shape[0]):
+        worst, recent, many = 0, 0, 0
+        for k in range(columns.shape[0]):
+            cell = (int(heat[s, columns[k]]) + 1) & 255
+            worst = max(worst, cell)
+            if k >= columns.shape[0] - RECENT:
+                recent = max(recent, cell)
+            many += cell > STRANGE
+        weights[s] = 3.0 * max(recent - 1, 0) + max(worst - 1, 0) + 5.0 * many
+    return weights
+
+
+@njit(cache=True, nogil=True)
+def merge(heat: NDArray[np.uint8], columns: NDArray[np.int64], codes: NDArray[np.int32], groups: int) -> NDArray[np.uint8]:
+    """The worst cell of each group's series in each of these columns, (groups, columns): 0 = no judged sample, else shade + 1.
+
+    heat: (series, 144). codes: (series,) number of the group, or -1.
+    """
+    merged = np.zeros((groups, columns.shape[0]), np.uint8)
+    for s in range(codes.shape[0]):
+        if codes[s] >= 0:
+            for k in range(columns.shape[0]):
+                merged[codes[s], k] = max(merged[codes[s], k], np.uint8((int(heat[s, columns[k]]) + 1) & 255))
+    return merged
+
+
+def weigh_lanes(cells: NDArray[np.uint8]) -> NDArray[np.float64]:
     """What makes a lane strange: its last 40 minutes three times, its worst cell once, each strange cell a little."""
-    recent = np.maximum(cells[:, -4:].max(axis=1).astype(np.float64) - 1, 0)
+    recent = np.maximum(cells[:, -RECENT:].max(axis=1).astype(np.float64) - 1, 0)
     worst = np.maximum(cells.max(axis=1).astype(np.float64) - 1, 0)
-    many = (cells > 77).sum(axis=1)
+    many = (cells > STRANGE).sum(axis=1)
     weights: NDArray[np.float64] = recent * 3 + worst + many * 5.0
     return weights
 
@@ -135,20 +174,20 @@ def lanes(snapshot: Snapshot, table: SeriesTable, hours: int, groups: Groups | N
     n = snapshot.series
     if n == 0:
         return []
-    cells = _columns(snapshot, hours * 6)
+    columns = _columns(snapshot, hours * 6)
     onsets = _onsets(snapshot)
     if groups is not None:
-        return _group_lanes(snapshot, cells, groups, onsets, limit)
-    weights = _weights(cells)
+        return _group_lanes(snapshot, columns, groups, onsets, limit)
+    weights = weigh(snapshot.heat[:n], columns)
     if onsets:
         weights[[s for s in onsets if s < n]] += 10_000
-    gone = np.fromiter((not key for key in table.keys[:n]), bool, n)
-    weights[gone] = -1
+    weights[snapshot.seen[:n] == 0] = -1  # deleted
     found = []
     for slot in _top(weights, limit):
-        if weights[slot] < 0:
-            continue
         key = table.keys[slot]
+        if weights[slot] < 0 or not key:
+            continue
+        cells = snapshot.heat[slot, columns] + np.uint8(1)
         found.append(
             Lane(
                 key=key,
@@ -156,7 +195,7 @@ def lanes(snapshot: Snapshot, table: SeriesTable, hours: int, groups: Groups | N
                 labels=words.labels_of(key),
                 href=series_url(key),
                 now=words.num(float(snapshot.last_value[slot]), words.unit_of(key)),
-                cells=(cells[slot].astype(np.int16) - 1).tolist(),
+                cells=(cells.astype(np.int16) - 1).tolist(),
                 interval=_finite(snapshot.interval_ms[slot]),
                 since=onsets.get(int(slot)),
             )
@@ -164,26 +203,25 @@ def lanes(snapshot: Snapshot, table: SeriesTable, hours: int, groups: Groups | N
     return found
 
 
-def _group_lanes(snapshot: Snapshot, cells: NDArray[np.uint8], groups: Groups, onsets: dict[int, int], limit: int) -> list[Lane]:
+def _group_lanes(snapshot: Snapshot, columns: NDArray[np.int64], groups: Groups, onsets: dict[int, int], limit: int) -> list[Lane]:
     codes = groups.codes(snapshot.series)
-    slots = np.flatnonzero(codes >= 0)
-    if len(slots) == 0:
+    counts = np.bincount(codes[codes >= 0], minlength=len(groups.names))
+    if not counts.any():
         return []
-    slots = slots[np.argsort(codes[slots], kind="stable")]
-    heads = np.flatnonzero(np.diff(codes[slots], prepend=-1))
-    merged = np.maximum.reduceat(cells[slots], heads, axis=0)
-    counts = np.diff(np.append(heads, len(slots)))
-    names = [groups.names[codes[slots[h]]] for h in heads]
+    names = list(groups.names)
+    merged = merge(snapshot.heat[: snapshot.series], columns, codes, len(names))
     since: dict[str, int] = {}
     for slot, start in onsets.items():
         if slot < len(codes) and codes[slot] >= 0:
-            name = groups.names[codes[slot]]
+            name = names[codes[slot]]
             since[name] = min(start, since.get(name, start))
-    weights = _weights(merged) + np.array([10_000.0 if name in since else 0.0 for name in names])
+    weights = weigh_lanes(merged) + np.array([10_000.0 if name in since else 0.0 for name in names])
     label = "__name__" if groups.by == "name" else groups.by
     found = []
     for row in _top(weights, limit):
         name, count = names[row], int(counts[row])
+        if not count:  # its series were deleted
+            continue
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')
         found.append(
             Lane(
@@ -193,7 +231,7 @@ def _group_lanes(snapshot: Snapshot, cells: NDArray[np.uint8], groups: Groups, o
                 href=match_url(f'{{{label}="{escaped}"}}'),
                 now=words.plural(count, "series", "series"),
                 cells=(merged[row].astype(np.int16) - 1).tolist(),
-                interval=_finite(np.median(snapshot.interval_ms[slots[heads[row] : heads[row] + count]])),
+                interval=_finite(np.median(snapshot.interval_ms[codes == row])),
                 since=since.get(name),
             )
         )

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from awry.core.incident import Incident
+from awry.server.api.status import states
 from awry.server.pages import health, words
 from awry.server.pages.heat import HOURS, Groups, groupings, lanes
 from awry.server.pages.render import page
@@ -73,7 +74,7 @@ async def answer(app: App) -> dict[str, Any]:
     snapshot = app.engine.snapshot
     now = app.clock.now_ms()
     needing = [i for i in snapshot.incidents if not silenced_by(app, i, now)]
-    counts = health.state_counts(app)
+    counts = states(app)
     watched, total = counts["watching"] + counts["silent"], app.table.live
     if snapshot.store_error:
         state, title = "stuck", "Awry cannot write to its store."
