@@ -47,6 +47,17 @@ class JsonSamples:
     refused: list[tuple[int, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Rows of a body as columns, before anybody looked their series up."""
+
+    series: Sequence[Any]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+    reasons: dict[int, str]
+    """Place in the body -> why the row is refused."""
+
+
 class _Row(msgspec.Struct):
     series: str
     time: int
@@ -80,6 +91,21 @@ def decode_json_samples(
 
     Reasons of refused rows: malformed, bad_key, series_limit, bad_time, out_of_range, bad_value.
     """
+    parsed = parse_json_samples(
+        body, content_type=content_type, content_encoding=content_encoding, max_bytes=max_bytes, max_samples=max_samples
+    )
+    return find_series(parsed, table)
+
+
+def parse_json_samples(
+    body: bytes,
+    *,
+    content_type: str | None = None,
+    content_encoding: str | None = None,
+    max_bytes: int = MAX_BYTES,
+    max_samples: int = MAX_SAMPLES,
+) -> Parsed:
+    """The part of `decode_json_samples` that any thread may do: all but looking series up, which takes a tenth of the time."""
     plain = unpack(body, content_encoding, max_bytes)
     if is_lines(content_type):
         series, time, value, malformed = _lines(plain)
@@ -87,7 +113,7 @@ def decode_json_samples(
         series, time, value, malformed = _document(plain)
     if len(value) > max_samples:
         raise TooLarge(f"cannot take more than {max_samples} samples in one request", hint="send smaller requests")
-    return _columns(table, series, time, value, dict.fromkeys(malformed, "malformed"))
+    return _parsed(series, time, value, dict.fromkeys(malformed, "malformed"))
 
 
 def is_lines(content_type: str | None) -> bool:
@@ -99,14 +125,14 @@ def decode_json_lines(lines: Sequence[bytes | None], table: SeriesTable) -> Json
     """Decode some lines of a stream, one row each; None stands for one that was too long to keep, and is refused as "too_long"."""
     series, time, value, malformed = _parse_lines([line or b"" for line in lines])
     reasons = {i: "malformed" if lines[i] is not None else "too_long" for i in malformed}
-    return _columns(table, series, time, value, reasons)
+    return find_series(_parsed(series, time, value, reasons), table)
 
 
-_Parsed = tuple[Sequence[Any], Sequence[Any], Sequence[Any], list[int]]
+_Read = tuple[Sequence[Any], Sequence[Any], Sequence[Any], list[int]]
 """series, time and value of every row as JSON has them, and the indices of rows that are no rows."""
 
 
-def _document(body: bytes) -> _Parsed:
+def _document(body: bytes) -> _Read:
     try:
         fast = _FAST.decode(body)
     except _NO_JSON:
@@ -125,7 +151,7 @@ def _document(body: bytes) -> _Parsed:
     return _equal(fast.series, fast.time, fast.value)
 
 
-def _tree(tree: Any) -> _Parsed:
+def _tree(tree: Any) -> _Read:
     if isinstance(tree, dict) and isinstance(tree.get("samples"), list):
         return _rows(tree["samples"])
     if isinstance(tree, dict) and all(isinstance(tree.get(name), list) for name in ("time", "value")):
@@ -137,7 +163,7 @@ def _tree(tree: Any) -> _Parsed:
     raise InvalidInput("cannot read the body: neither rows nor columns of samples", hint=_SHAPES)
 
 
-def _equal(series: str | list[Any], time: list[Any], value: list[Any]) -> _Parsed:
+def _equal(series: str | list[Any], time: list[Any], value: list[Any]) -> _Read:
     names = [series] * len(value) if isinstance(series, str) else series
     if not len(names) == len(time) == len(value):
         raise InvalidInput(
@@ -147,7 +173,7 @@ def _equal(series: str | list[Any], time: list[Any], value: list[Any]) -> _Parse
     return names, time, value, []
 
 
-def _rows(rows: list[Any]) -> _Parsed:
+def _rows(rows: list[Any]) -> _Read:
     malformed = [i for i, row in enumerate(rows) if not (isinstance(row, dict) and row.keys() >= {"series", "time", "value"})]
     if malformed:
         bad = set(malformed)
@@ -158,11 +184,11 @@ def _rows(rows: list[Any]) -> _Parsed:
 _NO_ROW = {"series": "", "time": 0, "value": None}
 
 
-def _lines(body: bytes) -> _Parsed:
+def _lines(body: bytes) -> _Read:
     return _parse_lines([line for line in body.splitlines() if line.strip()])
 
 
-def _parse_lines(lines: Sequence[bytes]) -> _Parsed:
+def _parse_lines(lines: Sequence[bytes]) -> _Read:
     try:
         rows = [_FAST_LINES.decode(line) for line in lines]
     except _NO_JSON:
@@ -199,14 +225,17 @@ def _loads(body: bytes) -> Any:
         raise InvalidInput(f"cannot read the body: no JSON ({error})", hint=_SHAPES) from error
 
 
-def _columns(
-    table: SeriesTable, series: Sequence[Any], time: Sequence[Any], value: Sequence[Any], reasons: dict[int, str]
-) -> JsonSamples:
-    """Rows to columns; `reasons` has the indices of those that are no rows, and gets those of all others refused."""
+def _parsed(series: Sequence[Any], time: Sequence[Any], value: Sequence[Any], reasons: dict[int, str]) -> Parsed:
+    """Rows to columns; `reasons` has the indices of those that are no rows, and gets those of others refused."""
     times = _times(time, reasons)
-    values = _values(value, reasons)
-    slots = _slots(table, series, times, values, reasons)
-    batch, index = Batch(slots, times, values), np.arange(len(slots))
+    return Parsed(series, times, _values(value, reasons), reasons)
+
+
+def find_series(parsed: Parsed, table: SeriesTable) -> JsonSamples:
+    """Look the series up, adding new ones: for the thread that owns the table, at one go, so that none is deleted in between."""
+    reasons = parsed.reasons
+    slots = _slots(table, parsed.series, parsed.times, parsed.values, reasons)
+    batch, index = Batch(slots, parsed.times, parsed.values), np.arange(len(slots))
     if reasons:
         index = np.delete(index, sorted(reasons))
         batch = batch.take(index)

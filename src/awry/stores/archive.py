@@ -32,9 +32,11 @@ def read_samples(database: Database, state: State, slot: int, start: int, end: i
         c = chunks.c
         mine = and_(c.grp == slot // GROUP_SLOTS, c.stop >= start, c.start < end)
         with database.read("read samples") as connection:
-            blobs = connection.execute(select(c.data).where(mine).order_by(c.start)).scalars().all()
-        found = (unpack_series(bytes(blob), slot) for blob in blobs)
-        parts = [part for part in found if part is not None]
+            # One after the other: all chunks of a long range together hold far more than the one series.
+            query = select(c.data).where(mine).order_by(c.start).execution_options(yield_per=16)
+            blobs = connection.execute(query).scalars()
+            found = (unpack_series(bytes(blob), slot) for blob in blobs)
+            parts = [part for part in found if part is not None]
         if len(head[0]):
             parts.append(head)
     batch = Batch.concat([part[0] for part in parts])
