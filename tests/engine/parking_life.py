@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ T0 = 1_760_000_000_000
 STEP = 10_000
 PARKED, FORGOTTEN = 12 * STEP, 60 * STEP
 SETTINGS = EngineSettings(shards=1, silent_ms=PARKED, forget_ms=FORGOTTEN)
+OPTIONS = {"seal_samples": 400, "journal_keep_ms": 20 * STEP, "retention_ms": 2 * FORGOTTEN, "synchronous": "NORMAL"}
 
 
 class CrashError(BaseException):
@@ -51,15 +53,17 @@ def stream(seed: int, ticks: int, names: int) -> list[tuple[int, list[str], np.n
 class Life:
     """One process: recovers from the store, then decides and commits as the engine does, until the stream ends or it dies."""
 
-    def __init__(self, path: Path | str, fault: Callable[[str], None] = lambda _: None, *, reuse: bool, group: int = 3) -> None:
-        options = {"seal_samples": 400, "journal_keep_ms": 20 * STEP, "retention_ms": 2 * FORGOTTEN, "synchronous": "NORMAL"}
-        self.store: SqlStore = open_store(path, fault=fault, **options)
+    def __init__(
+        self, path: Path | str, fault: Callable[[str], None] = lambda _: None, *, reuse: bool, group: int = 3,
+        settings: EngineSettings = SETTINGS, **options: Any,
+    ) -> None:  # fmt: skip
+        self.store: SqlStore = open_store(path, fault=fault, **(OPTIONS | options))
         self.table = SeriesTable()
         self.judge = Router()
-        self._reuse, self._group = reuse, group
+        self._reuse, self._group, self._settings = reuse, group, settings
         found = self.store.recover()
         keys = list(found.keys)
-        self.pipeline = Pipeline(self.judge, keys, SETTINGS, fetch=self.store.parked)
+        self.pipeline = Pipeline(self.judge, keys, settings, fetch=self.store.parked)
         marks = self.pipeline.load(found.blocks)
         for tick in found.ticks:
             self.pipeline.replay(tick, marks)
@@ -68,6 +72,8 @@ class Life:
         self.table.restore(keys)
         self.pipeline.use_keys(self.table.keys, self.table.kinds)
         self.pipeline.grow(len(self.table))
+        if reuse:
+            self.table.free(self.store.reusable())
         self.done = int(found.positions.get("at", b"0"))
         self.parked = self.returned = self.died = 0
         self.kept_from = 0
@@ -75,7 +81,7 @@ class Life:
 
     def run(self, steps: Iterable[tuple[int, list[str], np.ndarray]]) -> Life:
         waiting: list[Tick] = []
-        departed = Departed(self.pipeline, FORGOTTEN)
+        departed = Departed(self.pipeline, self._settings.forget_ms)
         for i, (now, keys, values) in enumerate(steps):
             if now <= self.done:
                 continue

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from awry.engine import blocks, parking
-from tests.engine.parking_life import CrashError, Life, stream
+from awry.engine.parking import AWAY
+from awry.engine.settings import EngineSettings
+from tests.engine.parking_life import T0, CrashError, Life, stream
+
+HOUR, DAY = 3_600_000, 86_400_000
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +69,36 @@ def test_crashes_change_nothing_when_series_are_parked(tmp_path: Path) -> None:
 def test_crashes_change_nothing_when_slots_are_reused(tmp_path: Path) -> None:
     """The same where new series get the slots of deleted ones: a series is the same in whatever slot it is."""
     rounds(100, 1, tmp_path, reuse=True)
+
+
+def churn(first: int, days: int) -> list[tuple[int, list[str], np.ndarray]]:
+    """A thousand series, one sample in four hours each; a twentieth of them are replaced by new ones every day."""
+    rng = np.random.default_rng(7)
+    steps = []
+    for i in range(first * 6, (first + days) * 6):
+        oldest = 50 * (i // 6)
+        steps.append((T0 + i * 4 * HOUR + 3, [f"pod{k}" for k in range(oldest, oldest + 1000)], rng.normal(5, 1, 1000)))
+    return steps
+
+
+@pytest.mark.slow
+def test_churn_keeps_memory_and_slots_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty days of a twentieth new series a day, a restart in every ten: rows of state follow the series that live, slots
+    those that have samples."""
+    monkeypatch.undo()
+    settings = EngineSettings(shards=1, silent_ms=DAY, forget_ms=10 * DAY)
+    rows, slots, waiting = [], [], []
+    options: dict[str, Any] = {"retention_ms": 10 * DAY, "seal_samples": 20_000, "journal_keep_ms": HOUR}
+    for part in range(6):
+        life = Life(tmp_path, reuse=True, group=1, settings=settings, **options).run(churn(10 * part, 10))
+        rows.append(life.judge._benches[0].used)
+        slots.append(len(life.table))
+        waiting.append(life.pipeline.parking.where[: life.pipeline.slots].tolist().count(AWAY))
+        life.store.close()
+    assert life.table.reused > 0
+    assert max(rows) < 1500
+    assert max(slots) < 1700
+    assert max(waiting) < 600
 
 
 @pytest.mark.long

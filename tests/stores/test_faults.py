@@ -17,7 +17,16 @@ from tests.stores.ticks import ALL, MINUTE, T0, expected_of, same, tick_of, work
 
 HOUR = 60 * MINUTE
 COMMIT = ["commit.begin", "commit.before", "commit.after"]
-UPKEEP = ["seal.insert", "seal.before", "seal.after", "trim.before", "expire.before", "merge.before", "purge.before"]
+UPKEEP = [
+    "seal.insert",
+    "seal.before",
+    "seal.after",
+    "trim.before",
+    "unpark.before",
+    "expire.before",
+    "merge.before",
+    "purge.before",
+]
 
 
 class CrashError(BaseException):

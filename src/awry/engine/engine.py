@@ -69,7 +69,7 @@ class Engine:
         self._departed = Departed(self._pipeline, self.settings.forget_ms)
         self._publisher = Publisher(self._pipeline)
         self._intake = IntakeQueue()
-        self._writer = Writer(store, clock, self._on_committed, self._on_failed, self._on_freed)
+        self._writer = Writer(store, clock, self._on_committed, self._on_failed, lambda slots: self._soon(table.free, slots))
         self._thread = threading.Thread(target=self._run, name="awry-engine", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._uncommitted = 0
@@ -98,6 +98,8 @@ class Engine:
         keys, kinds = await asyncio.to_thread(self._recover)
         self.table.restore(keys, kinds)
         self._pipeline.grow(len(self.table))
+        if isinstance(self._store, ParkingPlace):
+            self.table.free(self._store.reusable())
         await asyncio.to_thread(self._publisher.publish, self._clock.now_ms(), "")
         self._writer.start()
         self._thread.start()
@@ -283,8 +285,7 @@ class Engine:
         except BaseException as error:
             self._broken = f"the engine ended: {error!r}"
             self._publisher.ended(self._broken)
-            if self._loop is not None and not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._fail_asked)
+            self._soon(self._fail_asked)
             self._on_failed(self._broken)
             raise
 
@@ -309,8 +310,8 @@ class Engine:
                 if tick is not None:
                     self._writer.put(Work(tick))
                 self._publisher.publish(self._now, self._writer.error)
-                if (dead := self._departed.find(self._now)) and self._loop is not None and not self._loop.is_closed():
-                    self._loop.call_soon_threadsafe(self._delete, dead)
+                if dead := self._departed.find(self._now):
+                    self._soon(self._delete, dead)
             if now >= next_block:
                 next_block = now + self._save_next_block()
         self._writer.put(Work(blocks=tuple(self._pipeline.changed_blocks())))
@@ -335,9 +336,10 @@ class Engine:
         rounds = 1 + self._pipeline.slots // blocks.BLOCK_SLOTS
         return self.settings.checkpoint_ms / 1000 / (rounds + 1)
 
-    def _on_freed(self, slots: tuple[int, ...]) -> None:
+    def _soon(self, call: Callable[..., object], *args: object) -> None:
+        """Call on the event loop, unless that is closed."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.table.free, slots)
+            self._loop.call_soon_threadsafe(call, *args)
 
     def _delete(self, slots: Sequence[int]) -> None:
         still = self._departed.still(slots)
@@ -347,8 +349,7 @@ class Engine:
 
     def _on_committed(self, works: Sequence[Work]) -> None:
         self._pipeline.parking.committed = max(work.tick.seq for work in works if work.tick is not None)
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._answer, list(works), time.perf_counter_ns())
+        self._soon(self._answer, list(works), time.perf_counter_ns())
 
     def _fail_asked(self) -> None:
         for answer in list(self._asked):
@@ -356,8 +357,7 @@ class Engine:
                 answer.set_exception(StoreUnavailable("cannot answer: the engine ended", hint="ask again when it runs"))
 
     def _on_failed(self, message: str) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._fail_all, message)
+        self._soon(self._fail_all, message)
 
     def _answer(self, works: Sequence[Work], committed_ns: int) -> None:
         now = self._clock.now_ms()

@@ -49,7 +49,7 @@ class State:
     gone: dict[int, int] = field(default_factory=dict)
     """Deleted slots: 1 while chunks still hold samples of it, 2 afterwards."""
     buried: dict[int, int] = field(default_factory=dict)
-    """Deleted slots that nobody was told of as reusable, with the seq of the deletion (or a later one)."""
+    """Deleted slots that nobody was told of as reusable, with the seq of the deletion; 0: before all that is read again."""
     reusable: list[int] = field(default_factory=list)
     """Deleted slots of which no sample, journal row to be replayed or state is left."""
     blocks: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -93,14 +93,24 @@ def load_state(connection: Connection) -> State:
     tick = connection.execute(select(journal.c.tick).where(journal.c.seq == newest)).scalar()
     state.last_tick = values.get("last_tick", 0) if tick is None else tick
     state.gone = dict(connection.execute(select(series.c.slot, series.c.gone).where(series.c.gone > 0)).all())
-    state.buried = dict.fromkeys(state.gone, state.last_seq)  # blocks of an older version do not say that a slot is empty
     first = checkpoints.c.part == 0
     for name, block, seq in connection.execute(select(checkpoints.c.name, checkpoints.c.block, checkpoints.c.seq).where(first)):
         state.blocks[name, block] = seq
+    state.buried = _buried(connection, state)
     state.slots = int(connection.execute(select(func.count()).select_from(series)).scalar() or 0)
     count_chunks(state, connection)
     _fill(state, connection, Cursor(values.get("round_seq", 0), values.get("round_slot", -1), values.get("round_time", 0)))
+    state.find_reusable()
     return state
+
+
+def _buried(connection: Connection, state: State) -> dict[int, int]:
+    found = dict.fromkeys(state.gone, 0)
+    later = journal.c.seq > min(state.sealed, state.replayed_from)
+    query = select(journal.c.seq, journal.c.extra).where(later, journal.c.extra != b"").order_by(journal.c.seq)
+    for seq, extra in connection.execute(query):
+        found |= {slot: seq for slot in unpack_extra(bytes(extra)).get("deleted", ()) if slot in found}
+    return found
 
 
 def count_chunks(state: State, connection: Connection) -> None:
