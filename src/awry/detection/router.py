@@ -160,9 +160,12 @@ class Router:
     def load(self, state: Arrays, start: int = 0) -> None:
         """Take over dumped state from slot `start` on, growing as needed."""
         slots, data = np.asarray(state["slots"], np.int64), np.asarray(state["rows"], np.uint8)
+        mine = np.arange(start, start + slots.shape[0])
+        plain = self._plain and start <= self._slots
         self._widen(start + slots.shape[0])
-        self._load(np.arange(start, start + slots.shape[0]), slots, data)
-        self._plain = self._is_plain()
+        self._load(mine, slots, data)
+        at = self._at[:, mine]
+        self._plain = plain and not self._learning and bool((at[BENCH] == 1).all() and (at[ROW] == mine).all())
 
     def park(self, slots: Sequence[int]) -> list[bytes]:
         """Give the state of these series away, one self-describing blob each; their rows are free for others."""
@@ -328,9 +331,12 @@ class Router:
             rows[has] = before[ROW, has]
         need = np.flatnonzero(rows < 0)
         homes: dict[tuple[int, int], list[int]] = {}
-        for at, s in zip(need.tolist(), slots[need].tolist(), strict=True):
-            place = self._place_of(s)
-            homes.setdefault((self._zone(place), self._group(place, s)), []).append(at)
+        if not self._placement.tables and need.size:
+            homes[self._zone(self._placement.default), -1] = need.tolist()
+        else:
+            for at, s in zip(need.tolist(), slots[need].tolist(), strict=True):
+                place = self._place_of(s)
+                homes.setdefault((self._zone(place), self._group(place, s)), []).append(at)
         for (zone, group), of_home in homes.items():
             rows[of_home] = np.sort(bench.take(len(of_home), zone, group))
         return rows
@@ -380,10 +386,6 @@ class Router:
         if slots > self._at.shape[1]:
             self._at = grown(self._at, slots, axis=-1)
         self._slots = max(self._slots, slots)
-
-    def _is_plain(self) -> bool:
-        at = self._at[:, : self._slots]
-        return not self._learning and bool((at[BENCH] == 1).all() and (at[ROW] == np.arange(self._slots)).all())
 
 
 def choice_of(judge: Judge | None, slot: int) -> Choice | None:
