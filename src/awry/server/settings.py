@@ -189,7 +189,12 @@ class EngineSection:
     checkpoint_interval_ms: int = _setting(
         "5m", "Detector state is written down once within this time; bounds recovery time.", "duration", low=1000
     )
-    parked_after_ms: int = _setting("1d", "A series silent for longer than this counts as parked.", "duration", low=60_000)
+    parked_after_ms: int = _setting(
+        "1d",
+        "A series silent for longer than this is parked: its state leaves memory for the database until it sends again.",
+        "duration",
+        low=60_000,
+    )
 
 
 @dataclass(frozen=True, slots=True)
