@@ -14,6 +14,7 @@ import pytest
 from awry.cli.capacity import chart, figures
 from awry.cli.capacity.load import GraphiteLoad, RemoteWriteLoad, Waves
 from awry.cli.capacity.sender import pieces
+from awry.cli.capacity.table import print_tables
 from awry.cli.main import main
 from awry.core.series_table import SeriesTable
 from awry.formats import graphite
@@ -30,7 +31,13 @@ def made_run(series: int, **given: Any) -> dict[str, Any]:
     """A run with round figures, some of which grow with the series."""
     level = {figure.key: 10.0 for figure in figures.FIGURES}
     run = {**level, "series": series, "resident_bytes": 1e5 * series, "machine_share": 1e-6 * series, **given}
-    return run | {"longest_pause_ms": {"load": 5.0, "history": 2.0}, "acknowledged_lost": 0, "changes_missed": 0, "faults": 10}
+    return run | {
+        "longest_pause_ms": {"load": 5.0, "history": 2.0},
+        "acknowledged_lost": 0,
+        "changes_missed": 0,
+        "faults": 10,
+        "sender_behind_seconds": 0.0,
+    }
 
 
 def test_graphite_lines_are_what_the_door_reads() -> None:
@@ -135,3 +142,13 @@ def test_a_small_run_measures_everything(protocol: str, tmp_path: Path, capsys: 
     assert {"first_sight", "history", "load"} == set(body["longest_pause_ms"])
     assert ET.parse(drawn).getroot().tag.endswith("svg")
     assert {drawn, kept} == set(tmp_path.iterdir())
+
+
+def test_tables_hold_growth_prediction_and_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lost samples, a load that was not kept up and faults that were not told stand below the figures."""
+    pair = {"predicted": 0.1, "measured": 0.2, "error": -0.5, "within_15_percent": False}
+    wrong = {"acknowledged_lost": 3, "changes_missed": 2, "sender_behind_seconds": 9.0, "prediction": {"cores": pair}}
+    print_tables([made_run(1_000), made_run(10_000) | wrong], "what it was")
+    text = capsys.readouterr().out
+    assert all(words in text for words in ("what it was", "1 k", "10 k", "×10", "3 acknowledged", "9 s late", "2 of 10 faults"))
+    assert "-50%  more than 15 %" in text

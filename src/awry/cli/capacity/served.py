@@ -43,6 +43,11 @@ class Served:
         """Its data folder."""
         return self.folder / "data"
 
+    @property
+    def compiled(self) -> bool:
+        """Whether it had kernels to compile at its last start, which takes long and memory."""
+        return "compiling, this once" in (self.folder / "server.log").read_text(encoding="utf-8", errors="replace")
+
     def start(self) -> float:
         """Start, or start again; tells the seconds until it is ready. Raises AwryError when it ends instead."""
         self.folder.mkdir(parents=True, exist_ok=True)

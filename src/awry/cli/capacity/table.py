@@ -20,7 +20,8 @@ def print_tables(runs: Sequence[Run], title: str) -> None:
     console = Console()
     if not console.is_terminal:  # a pipe has no width
         console = Console(width=132)
-    console.print(measured_table(runs, title))
+    console.print(title)
+    console.print(measured_table(runs))
     for run in runs:
         size = count_text(run["series"])
         if run["acknowledged_lost"]:
@@ -30,12 +31,13 @@ def print_tables(runs: Sequence[Run], title: str) -> None:
         if run["changes_missed"]:
             console.print(f"{run['changes_missed']} of {run['faults']} faults were not told within 10 s at {size} series")
     if any(run.get("prediction") for run in runs):
+        console.print("What awry size predicts, and what was measured")
         console.print(prediction_table(runs))
 
 
-def measured_table(runs: Sequence[Run], title: str) -> Table:
+def measured_table(runs: Sequence[Run]) -> Table:
     """A row a figure, a column a size, and how it grows from one to the next."""
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("series")
     for run in runs:
         table.add_column(count_text(run["series"]), justify="right")
@@ -52,7 +54,7 @@ def measured_table(runs: Sequence[Run], title: str) -> Table:
 
 def prediction_table(runs: Sequence[Run]) -> Table:
     """What `awry size` says of each run, what was measured, and how far it is off."""
-    table = Table(title="What awry size predicts, and what was measured", title_justify="left")
+    table = Table()
     for name in ("series", "", "predicted", "measured", "off by"):
         table.add_column(name, justify="right" if name else "left")
     for run in runs:
