@@ -49,6 +49,8 @@ QUESTIONS = 100
 """Questions that may wait for the engine's thread; a further one is refused."""
 STOP_SECONDS, AWAY_SECONDS = 7.0, 2.0
 """How long leaving waits for the last commit and checkpoint; and when the store was away already, for it to come back."""
+SAVE_SECONDS = 3.0
+"""How long leaving goes on saving blocks."""
 
 
 class Engine:
@@ -314,7 +316,7 @@ class Engine:
                     self._soon(self._delete, dead)
             if now >= next_block:
                 next_block = now + self._save_next_block()
-        self._writer.put(Work(blocks=tuple(self._pipeline.changed_blocks())))
+        self._save_last()
 
     def _decide(self, taken: Sequence[Intake], marks: Mapping[str, bytes]) -> None:
         positions = dict(marks)
@@ -328,6 +330,15 @@ class Engine:
             # Before the commit, so that whoever got the answer finds what it did.
             self._publisher.publish(tick.time, self._writer.error)
         self._writer.put(Work(tick, tuple(taken), tuple(reasons)))
+
+    def _save_last(self) -> None:
+        """Save what changed, for as long as leaving may take: the journal has the rest, which a restart then replays."""
+        self._writer.put(Work(blocks=(blocks.stages(self._pipeline),)))
+        until = time.monotonic() + SAVE_SECONDS
+        for index in self._pipeline.dirty.changed():
+            if time.monotonic() > until or self._writer.error:
+                break
+            self._writer.put(Work(blocks=tuple(self._pipeline.changed_blocks([index]))))
 
     def _save_next_block(self) -> float:
         """Queue one changed block (or, at the end of a round, the stages); seconds until the next one is due."""
