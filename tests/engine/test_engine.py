@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,12 @@ from awry.core.errors import InvalidInput, Overloaded, StoreUnavailable
 from awry.core.protocols import Store
 from awry.core.rule import Rule
 from awry.core.series_table import SeriesTable
+from awry.core.tick import Tick
+from awry.detection.router import Router
 from awry.engine.commands import DeleteSeries, PutRule
 from awry.engine.engine import Engine
 from awry.engine.settings import EngineSettings
+from awry.engine.snapshot import STATES
 from awry.stores import open_store
 from tests.engine.fakes import MemoryStore, StepJudge
 
@@ -283,3 +287,72 @@ async def test_too_many_questions_are_refused() -> None:
             await engine.ask(lambda pipeline: pipeline.slots)
         held.set()
         assert [True, *[0] * 100] == await asyncio.gather(first, *waiting)
+
+
+class Shaky:
+    """A store that is away while `down` is set, also for readers of parked state."""
+
+    def __init__(self, path: Path) -> None:
+        self._store, self.down = open_store(path, retention_ms=600_000), threading.Event()
+        self.reusable = self._store.reusable
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def commit(self, ticks: Sequence[Tick]) -> None:
+        self._refuse()
+        self._store.commit(ticks)
+
+    def parked(self, slots: Sequence[int], seq: int) -> dict[int, bytes]:
+        self._refuse()
+        return self._store.parked(slots, seq)
+
+    def _refuse(self) -> None:
+        if self.down.is_set():
+            raise StoreUnavailable("the disk is full")
+
+
+@pytest.mark.slow
+async def test_series_are_parked_come_back_and_die(tmp_path: Path) -> None:
+    """Silence parks, a sample brings back (also when the store is away for a while), and too long a silence deletes; the name
+    may come again, and the slot of the dead serves another after a while."""
+    clock, store = ManualClock(T0), Shaky(tmp_path)
+    settings = EngineSettings(shards=1, silent_ms=60_000, forget_ms=600_000, checkpoint_ms=500)
+    engine = Engine(judge=Router(), store=store, table=SeriesTable(), clock=clock, settings=settings)  # type: ignore[arg-type]
+    with closing(store._store):
+        async with engine:
+
+            async def send(*keys: str) -> None:
+                now = clock.now_ms()
+                slots = [engine.table.intern(key) for key in keys]
+                answer = await engine.put(Batch.of(slots, [now] * len(slots), [1.0] * len(slots)), source="test")
+                assert (await answer).accepted == len(keys)
+
+            def states() -> list[str]:
+                return [STATES[i] for i in engine.snapshot.state.tolist()]
+
+            for _ in range(20):
+                await send("a", "b")
+                clock.advance(1000)
+            clock.advance(90_000)
+            await until(lambda: states() == ["parked", "parked"])
+            store.down.set()
+            returning = asyncio.ensure_future(send("a"))
+            await asyncio.sleep(0.1)
+            store.down.clear()
+            await returning
+            assert engine.table.find("b") == 1
+            while engine.table.find("b") == 1:
+                clock.advance(60_000)
+                await send("a")
+                await asyncio.sleep(0.05)
+            assert engine.table.live == 1
+            await send("b")
+            assert engine.table.find("b") == 2
+            while not engine.table._free:  # samples out of the chunks, and every block saved since
+                clock.advance(61_000)
+                await send("a", "b")
+                await asyncio.sleep(0.05)
+            await send("c")
+            assert (engine.table.keys, engine.table.reused) == (["a", "c", "b"], 1)
+        assert [[1], [0], [2]] == [[engine.table.find(key)] for key in ("c", "a", "b")]
