@@ -125,6 +125,7 @@ def test_what_cannot_be_done_is_said_before_the_work(arguments: list[str], capsy
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # on a busy machine with kernels to compile
 @pytest.mark.parametrize("protocol", ["graphite", "remote-write"])
 def test_a_small_run_measures_everything(protocol: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A real server is started, loaded, killed and started again; every figure comes out and nothing acknowledged is lost."""
