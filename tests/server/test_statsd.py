@@ -15,8 +15,13 @@ from tests.serving import wait_for
 def sections(folder: Path) -> dict[str, ServerSection]:
     return {
         "server": ServerSection(
-            data=str(folder), http="127.0.0.1:0", graphite="off", otlp_http="off", graphite_pickle="127.0.0.1:0",
-            statsd="127.0.0.1:0", statsd_flush_interval_ms=300_000,
+            data=str(folder),
+            http="127.0.0.1:0",
+            graphite="off",
+            otlp_http="off",
+            graphite_pickle="127.0.0.1:0",
+            statsd="127.0.0.1:0",
+            statsd_flush_interval_ms=300_000,
         )  # fmt: skip
     }
 
