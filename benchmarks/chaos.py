@@ -43,6 +43,8 @@ from benchmarks.machine import machine
 RESULTS = Path(__file__).parent / "results" / "chaos.json"
 STEPS = 30
 MOST_DEATHS = 12
+TOLD_EVERY = 20
+"""Rounds between two lines of progress."""
 ROUNDS_A_STREAM = 4
 """So many rounds meet the same stream with other troubles."""
 
@@ -272,13 +274,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="repeat one round and name what differs")
-    parser.add_argument("--json", action="store_true", help=f"write {RESULTS.name}, every hundred rounds")
+    parser.add_argument("--json", action="store_true", help=f"write {RESULTS.name}, every few rounds")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     named, report, began = machine(), Report(), time.monotonic()
     seeds = range(arguments.first, arguments.first + arguments.rounds) if arguments.seed is None else [arguments.seed]
-    for at in range(0, len(seeds), 100):
-        run(seeds[at : at + 100], report)
+    for at in range(0, len(seeds), TOLD_EVERY):
+        run(seeds[at : at + TOLD_EVERY], report)
         took = time.monotonic() - began
         done = f"{report.rounds} rounds, {report.deaths} restarts, {len(report.failures)} failures"
         print(f"{took:6.0f} s  {done}", file=sys.stderr, flush=True)

@@ -131,6 +131,14 @@ class CalmStore:
         """Nothing to do."""
         return False
 
+    def parked(self, slots: Sequence[int], seq: int) -> dict[int, bytes]:
+        """Of these slots, the state that was parked last before tick seq."""
+        return {slot: data for tick in self.ticks if tick.seq < seq for slot, data in tick.parked if slot in slots}
+
+    def reusable(self) -> tuple[int, ...]:
+        """None: which slots are free depends on how far the store has come with its chores."""
+        return ()
+
     def close(self) -> None:
         """Nothing to close."""
 

@@ -52,7 +52,7 @@ def test_http_is_told_to_come_back(slow: Slow) -> None:
     before, over = slow.memory, threading.Event()
     slow.pace("250000")  # 10,000 samples a second; sixty senders would send ten times as many
     with Asker(slow.served.url) as asker:
-        threads = run(*(lambda i=i: post_until(slow, f"http{i}", over, senders[i]) for i in range(len(senders))))  # type: ignore[misc]
+        threads = run(*(lambda i=i: post_until(slow, f"http{i}", over, senders[i]) for i in range(len(senders))))
         wait_for("a refusal", lambda: any("429" in told for told in senders), seconds=60)
         time.sleep(2)
         grown = slow.memory - before

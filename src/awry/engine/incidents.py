@@ -16,6 +16,8 @@ LISTED = 1000
 """Most series an incident lists; the strongest stay."""
 HISTORY, HISTORY_MS = "history", 3_600_000
 """An incident that was over for so long when its samples came is kept, but nobody is paged for it."""
+SILENCE_KEPT_MS = 7 * 86_400_000
+"""A silence that ended is listed for so long, and then forgotten."""
 UPDATE_MS = 60_000
 """An open incident that grows is told of at most this often."""
 
@@ -83,6 +85,8 @@ class IncidentStage:
     def tick(self, rules: Mapping[str, Rule], now: int) -> list[Change]:
         """Changes that are due by time alone: growth not yet told of, and silences that ended."""
         changes = []
+        for id in [silence.id for silence in self.silences.values() if silence.end + SILENCE_KEPT_MS <= now]:
+            del self.silences[id]  # it has no effect any more, so no tick needs to tell of this
         for found in self.open.values():
             if found.muted and not self._silence(found, now):
                 changes.append(self._tell("opened", found, rules, now))
