@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -100,7 +99,7 @@ class Arrivals:
         )  # fmt: skip
         return reason, int(accepted)
 
-    def begin(self, slots: Sequence[int] | range, now: int) -> None:
+    def begin(self, slots: NDArray[np.int64] | slice, now: int) -> None:
         """These slots have new series, first heard of at `now`."""
         for column in self.columns.values():
             column[slots] = 0

@@ -6,6 +6,7 @@ until another series gets it. What is parked and what came back stands in the ti
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from awry.core.batch import Slots
 from awry.core.growth import grown
 from awry.core.protocols import Judge, Parkable
+
+log = logging.getLogger("awry.engine")
 
 HERE, AWAY, GONE = range(3)
 """Where a series' state is: in memory, in the store, nowhere (the series was deleted)."""
@@ -90,7 +93,10 @@ class Parking:
         mine = {slot: self._uncommitted.pop(slot)[1] for slot in slots if slot in self._uncommitted}
         rest = [slot for slot in slots if slot not in mine]
         found = mine | dict(self._fetch(rest, seq) if rest else {})
-        self.lost += len(slots) - self._judge.unpark(slots, [found.get(slot, b"") for slot in slots])
+        lost = len(slots) - self._judge.unpark(slots, [found.get(slot, b"") for slot in slots])
+        if lost:
+            log.warning("the state of %d parked series cannot be taken back: they are learned anew", lost)
+            self.lost += lost
         self._put(slots, HERE)
 
     def gone(self, slot: Slots) -> NDArray[np.bool_]:

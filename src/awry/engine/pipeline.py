@@ -137,10 +137,7 @@ class Pipeline:
         self.grow(max([self._needed(tick.batch), *(slot + 1 for slot, _ in tick.series)]))
         self.seq = max(self.seq, tick.seq)
         parked, born = [slot for slot, _ in tick.parked], [slot for slot, _ in tick.series]
-        empty = [
-            s for s in marks.ones_behind(born, tick.seq) if self.parking.where[s] == GONE or s // blocks.BLOCK_SLOTS in marks.old
-        ]
-        self.parking.begin_again(empty)
+        self.parking.begin_again(self._empty_ones(marks, marks.ones_behind(born, tick.seq)))
         self.parking.take_back(marks.ones_behind(tick.back, tick.seq), tick.seq)
         behind = marks.behind(tick.batch.slot, tick.seq)
         commands = [] if tick.commands == (TIMERS,) else [decode_command(c) for c in tick.commands]
@@ -195,15 +192,24 @@ class Pipeline:
         new = range(self.slots, needed)
         self.grow(needed)
         again = [slot for slot in self.parking.gone_among(batch.slot) if self._keys[slot]]
+        self.arrivals.begin(slice(new.start, new.stop), now)
         if not again:
-            self._begin_stages(new, now)
             return new
         self.parking.begin_again(again)
-        self._begin_stages([*again, *new], now)
+        self._begin_stages(again, now)
         for slot in again:
             self.rates.put([slot], bool(self._kinds[slot : slot + 1] == b"\x01"))
         self.dirty.touch(np.array(again, np.int32))
         return [*again, *new]
+
+    def _empty_ones(self, marks: blocks.Marks, slots: Sequence[int]) -> list[int]:
+        """Those of the slots that had a series before; in a block of an older version that is not known."""
+        mine = np.array(slots, np.int64)
+        empty = self.parking.where[mine] == GONE
+        if marks.old:
+            empty |= np.isin(mine // blocks.BLOCK_SLOTS, list(marks.old))
+        found: list[int] = mine[empty].tolist()
+        return found
 
     def _begin_judging(self, slots: Iterable[int]) -> None:
         """Series whose values mean something else from now on, as their kind changed: what was learned of them is no use."""
@@ -214,7 +220,7 @@ class Pipeline:
             self.dirty.touch(np.array(mine, np.int32))
 
     def _begin_stages(self, slots: Sequence[int], now: int) -> None:
-        self.arrivals.begin(slots, now)
+        self.arrivals.begin(np.array(slots, np.int64), now)
         self.rules.begin(slots)
 
     def _admit(self, now: int, batch: Batch) -> tuple[NDArray[np.uint8], int]:
