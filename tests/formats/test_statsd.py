@@ -185,7 +185,7 @@ def test_more_members_than_there_is_room_for() -> None:
 
 NAME = st.sampled_from([b"a", b"b.c", b"", b"x|y", b"_e{", b"_sc|", b"\xc3\xa9", b"a b", b"\xff"])
 VALUE = st.one_of(
-    st.floats(allow_nan=False).map(lambda v: repr(v).encode()),
+    st.floats(-1e300, 1e300).map(lambda v: repr(v).encode()),  # at the very end of the range the kernel rounds to infinity
     st.integers(-1000, 1000).map(lambda v: b"%d" % v),
     st.sampled_from([b"+1", b"-2.5", b"x", b"", b"1:2", b"1:", b"1:x:2", b":1", b"1e400"]),
 )
