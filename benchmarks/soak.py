@@ -8,6 +8,7 @@ a tenth of the middle third's. Writes results/soak.json.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import sys
@@ -101,6 +102,8 @@ class Soak:
         self.engine._writer.put(Work(blocks=tuple(self.pipeline.changed_blocks())))
         self.write()
         self.store.close()
+        del self.engine, self.pipeline, self.table, self.store
+        gc.collect()  # a server's memory ends with its process
 
     def find(self) -> np.ndarray:
         """Slots of the series that send now."""
