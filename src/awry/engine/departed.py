@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from awry.core.errors import StoreUnavailable
-from awry.core.protocols import ParkingPlace
+from awry.core.protocols import ParkingPlace, Store
 from awry.engine.parking import AWAY, Fetch
 from awry.engine.pipeline import Pipeline
 
@@ -36,8 +36,18 @@ class Departed:
         return tuple(slot for slot in slots if self._pipeline.parking.where[slot] == AWAY)
 
 
-def patient(store: ParkingPlace, closed: Callable[[], bool]) -> Fetch:
-    """Reads parked state, and waits while the store is away: scoring cannot go on without. Raises StoreUnavailable when closed."""
+def reusable(store: Store) -> tuple[int, ...]:
+    """Slots of deleted series that new ones may have, as the store tells them."""
+    return store.reusable() if isinstance(store, ParkingPlace) else ()
+
+
+def patient(store: Store, closed: Callable[[], bool]) -> Fetch | None:
+    """Reads parked state, and waits while the store is away: scoring cannot go on without. Raises StoreUnavailable when closed.
+
+    None: the store keeps no such state.
+    """
+    if not isinstance(store, ParkingPlace):
+        return None
 
     def fetch(slots: Sequence[int], seq: int) -> Mapping[int, bytes]:
         while True:

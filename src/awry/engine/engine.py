@@ -21,14 +21,15 @@ from awry.core.batch import Batch
 from awry.core.clock import Clock
 from awry.core.errors import Overloaded, StoreUnavailable
 from awry.core.incident import Change
-from awry.core.protocols import Judge, ParkingPlace, Store
+from awry.core.protocols import Judge, Store
 from awry.core.rule import Rule
 from awry.core.series_table import SeriesTable
 from awry.core.tick import REASONS, Receipt, Tick
 from awry.engine import blocks
-from awry.engine.commands import Command, DeleteRule, DeleteSeries, PutKind, PutRule, changed_kinds
+from awry.engine.commands import Command, DeleteSeries, PutKind, PutRule, changed_kinds
+from awry.engine.configured import configured
 from awry.engine.counters import Counters
-from awry.engine.departed import Departed, patient
+from awry.engine.departed import Departed, patient, reusable
 from awry.engine.intake import Intake, IntakeQueue, resolve, seen
 from awry.engine.pipeline import Pipeline
 from awry.engine.publish import Publisher
@@ -66,8 +67,7 @@ class Engine:
         self.settings = settings or EngineSettings()
         self._store, self._clock, self._rules = store, clock, tuple(rules)
         self._pool = ThreadPoolExecutor(self.settings.shards, "awry-shard") if self.settings.shards > 1 else None
-        fetch = patient(store, lambda: self._closed) if isinstance(store, ParkingPlace) else None
-        self._pipeline = Pipeline(judge, table.keys, self.settings, self._pool, table.kinds, fetch)
+        self._pipeline = Pipeline(judge, table.keys, self.settings, self._pool, table.kinds, patient(store, lambda: self._closed))
         self._departed = Departed(self._pipeline, self.settings.forget_ms)
         self._publisher = Publisher(self._pipeline)
         self._intake = IntakeQueue()
@@ -100,12 +100,11 @@ class Engine:
         keys, kinds = await asyncio.to_thread(self._recover)
         self.table.restore(keys, kinds)
         self._pipeline.grow(len(self.table))
-        if isinstance(self._store, ParkingPlace):
-            self.table.free(self._store.reusable())
+        self.table.free(reusable(self._store))
         await asyncio.to_thread(self._publisher.publish, self._clock.now_ms(), "")
         self._writer.start()
         self._thread.start()
-        for command in [*self._configured(), *changed_kinds(self.table)]:
+        for command in [*configured(self._pipeline.rules.rules, self._rules), *changed_kinds(self.table)]:
             await self.command(command)
         return self
 
@@ -241,14 +240,6 @@ class Engine:
                 f"cannot store samples: {error}", hint="free space or repair the database; Awry goes on by itself"
             )
 
-    def _configured(self) -> list[Command]:
-        """What turns the recovered rules into those of the configuration; a default rule changed over the API stays so."""
-        known = self._pipeline.rules.rules
-        wanted = {r.name: r for r in self._rules}
-        gone: list[Command] = [DeleteRule(n) for n, r in known.items() if r.origin != "api" and n not in wanted]
-        changed = {n for n, r in known.items() if r.origin == "api" and wanted.get(n, r).origin == "default"}
-        return gone + [PutRule(r) for n, r in wanted.items() if known.get(n) != r and n not in changed]
-
     def _recover(self) -> tuple[list[str], bytes]:
         found = self._store.recover()
         keys = list(found.keys)
@@ -348,7 +339,6 @@ class Engine:
         return self.settings.checkpoint_ms / 1000 / (rounds + 1)
 
     def _soon(self, call: Callable[..., object], *args: object) -> None:
-        """Call on the event loop, unless that is closed."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call, *args)
 
