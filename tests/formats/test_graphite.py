@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from awry.core.errors import InvalidSelector
 from awry.core.series_table import SeriesLimits, SeriesTable
-from awry.formats.graphite import decode, encode, key_of
+from awry.formats.graphite import SLACK, decode, decode_lines, encode, key_of
 
 NOW = 1_700_000_000_123
 
@@ -217,3 +218,19 @@ def test_numbers_halfway_between_two_doubles(mantissa: int, fives: int, beside: 
     text = str((2 * mantissa + 1) * 10**fives + beside)
     for written in (text, f"{text}e-{fives}", f"0.{text}", f"{text}e20", f"{text}e60", f"{text}e-60"):
         assert bits(float(written)) == bits(value_of(written))
+
+
+def test_new_names_are_taken_a_few_at_a_time() -> None:
+    """With a limit on new names a buffer is decoded in parts: what is left begins a line, and nothing is lost or doubled."""
+    lines = [b"a.%d %d %d\n" % (i % 700, i, i + 1) for i in range(1500)]
+    body, table, values = b"".join(lines), SeriesTable(), []
+    parts = 0
+    while body:
+        data = np.frombuffer(body + bytes(SLACK), np.uint8)
+        decoded = decode_lines(data, len(body), table, 0, most_new=100)
+        values += decoded.batch.value.tolist()
+        body = body[len(body) - decoded.rest :] if decoded.rest else b""
+        parts += 1
+    assert list(map(float, range(1500))) == values
+    assert 700 == len(table)
+    assert 8 == parts

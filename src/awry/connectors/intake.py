@@ -93,7 +93,7 @@ class Intake:
         self.unit = unit
         self.ready = asyncio.Event()
         self.on_room: Callable[[], None] = lambda: None
-        """Called when the buffer was emptied."""
+        """Called when there is room again."""
         self._decode = decode
         self._capacity = capacity_bytes
         self._senders: list[tuple[int, Callable[[], None]]] = []
@@ -171,15 +171,18 @@ class Intake:
         self.append(len(tail))
 
     def take(self, table: SeriesTable, now_ms: int) -> Rows | None:
-        """Decode and forget everything that waits, or None."""
+        """Decode and forget everything that waits, or as much as does not take long; None when nothing came of it."""
         self.ready.clear()
         decoded, broken = self._decode(self._array, self._fill, table, now_ms)
         ends = [end for end, _ in self._senders]
         for sender in {bisect_right(ends, place) for place in broken}:
             self._senders[sender][1]()
-        self._fill = 0
+        self._bytes[: decoded.rest] = self._bytes[self._fill - decoded.rest : self._fill]
+        self._fill = decoded.rest
         self._senders.clear()
         self.on_room()
+        if self._fill:
+            self.ready.set()
         refused, received = self._refused, self._received + decoded.received
         refused.update(decoded.refused)
         self._refused, self._received = Counter(), 0
@@ -207,6 +210,8 @@ class Intake:
                 return
             if self._closed:
                 self.ready.set()
+            if self._fill:  # left for later, lest others wait: it is their turn
+                await asyncio.sleep(0)
 
     def _allocate(self, size: int) -> None:
         kept = bytes(self._view[: self._fill]) if self._fill else b""

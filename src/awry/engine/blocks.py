@@ -218,6 +218,8 @@ def _load_stages(pipeline: Pipeline, block: Block) -> None:
     pipeline.grow(pipeline.arrivals.slots)
     pipeline.rates.load(_part(block, "rates."))
     pipeline.rules.load(stages.rules, stages.held, stages.worst)
+    for found in stages.open:  # what older versions wrote does not say it
+        found.firing = sum(series.end is None for series in found.members.values())
     pipeline.incidents.open = {o.incident.id: o for o in stages.open}
     pipeline.incidents.silences = {s.id: s for s in stages.silences}
     pipeline.incidents.next_incident, pipeline.incidents.next_change = stages.next_incident, stages.next_change

@@ -18,6 +18,8 @@ HISTORY, HISTORY_MS = "history", 3_600_000
 """An incident that was over for so long when its samples came is kept, but nobody is paged for it."""
 SILENCE_KEPT_MS = 7 * 86_400_000
 """A silence that ended is listed for so long, and then forgotten."""
+MEMBERS = 5000
+"""Members an open incident keeps; of further ones only whether they still fire: a million series may stop at once."""
 UPDATE_MS = 60_000
 """An open incident that grows is told of at most this often."""
 
@@ -32,6 +34,12 @@ class Open:
     """Latest onset of a member, Unix ms."""
     members: dict[str, IncidentSeries] = field(default_factory=dict)
     """By "slot/cause"; a series that fires again while the incident is open goes on where it was."""
+    firing: int = 0
+    """How many of the members have not ended."""
+    further: dict[str, None] = field(default_factory=dict)
+    """Those beyond MEMBERS that still fire, by "slot/cause"."""
+    beyond: int = 0
+    """How many joined beyond MEMBERS, those that came again counted again."""
     told: int = 0
     """Tick of the last change that was made, Unix ms; 0: nobody knows of it yet."""
     grown: bool = False
@@ -72,7 +80,7 @@ class IncidentStage:
             for found in [o for o in self.open.values() if o.incident.rule == event.rule]:
                 if self._update(found, event):
                     touched[found.incident.id] = found
-                    if all(s.end is not None for s in found.members.values()):
+                    if found.firing == 0 and not found.further:
                         changes += self._resolve(found, rules, now)
         for found in touched.values():
             if found.incident.id in self.open:
@@ -113,16 +121,27 @@ class IncidentStage:
     def _join(self, found: Open, event: Event, keys: Sequence[str]) -> None:
         identity = _identity(event)
         known = found.members.get(identity)
+        found.latest = max(found.latest, event.time)
+        if known is None and len(found.members) >= MEMBERS:
+            found.beyond += identity not in found.further
+            found.further[identity] = None
+            found.grown = True
+            return
         series = replace(known, end=None) if known else IncidentSeries(key=keys[event.slot], slot=event.slot, start=event.time)
         found.members[identity] = _seen(series, event)
-        found.latest = max(found.latest, event.time)
+        found.firing += known is None or known.end is not None
         found.grown = found.grown or known is None
 
     def _update(self, found: Open, event: Event) -> bool:
-        series = found.members.get(_identity(event))
+        identity = _identity(event)
+        series = found.members.get(identity)
         if series is None or series.end is not None:
-            return False
-        found.members[_identity(event)] = replace(series, end=event.time) if event.kind == "resolved" else _seen(series, event)
+            if event.kind != "resolved" or identity not in found.further:
+                return False
+            del found.further[identity]
+            return True
+        found.members[identity] = replace(series, end=event.time) if event.kind == "resolved" else _seen(series, event)
+        found.firing -= event.kind == "resolved"
         return True
 
     def _refresh(self, found: Open, now: int) -> None:
@@ -132,9 +151,9 @@ class IncidentStage:
             found.incident,
             start=ranked[0].start,
             score=max(s.score for s in ranked),
-            title=title(listed, len(ranked), now),
+            title=title(listed, len(ranked) + found.beyond, now),
             series=listed,
-            total=len(ranked),
+            total=len(ranked) + found.beyond,
             updated=now,
         )
 

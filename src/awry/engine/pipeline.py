@@ -38,6 +38,8 @@ from awry.engine.settings import EngineSettings
 
 TIMERS = b'{"kind":"Timers"}'
 """The journal's mark of a tick at which time alone changed something."""
+ABSENT_AT_ONCE = 1000
+"""Series that are told to be absent in one tick, which takes some ten milliseconds; the others in the next ones."""
 PARALLEL_ROWS = 2048
 """Smaller batches are not worth handing to several threads."""
 
@@ -252,7 +254,7 @@ class Pipeline:
 
     def _by_time(self, now: int) -> tuple[list[Incident], list[Change], bool]:
         columns, events = self.arrivals.columns, []
-        stopped = self.arrivals.newly_absent(now)
+        stopped = self.arrivals.newly_absent(now)[:ABSENT_AT_ONCE]
         columns["absent"][stopped] = 1
         for slot in stopped.tolist():
             if self._keys[slot]:

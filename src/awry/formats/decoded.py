@@ -20,6 +20,8 @@ class Decoded:
     batch: Batch
     received: int
     refused: Mapping[str, int] = field(default_factory=dict)
+    rest: int = 0
+    """Bytes at the end that were left for the next time."""
 
 
 def intern(table: SeriesTable, protocol: str, raw: bytes, key: str, counter: bool | None = None) -> int:

@@ -47,17 +47,17 @@ _REASONS = ("malformed", "too_long", "out_of_range")
 def _decode(
     data: NDArray[np.uint8], at: int, end: int, now_ms: int, limit: int, hashes: NDArray[np.uint64], slots: NDArray[np.int32],
     starts: NDArray[np.int64], blob: NDArray[np.uint8], slot: NDArray[np.int32], time: NDArray[np.int64],
-    value: NDArray[np.float64], name: NDArray[np.int64], digits: NDArray[np.int64], refused: NDArray[np.int64],
-) -> tuple[int, int, int, int]:  # fmt: skip
-    """Decode the lines of data[at:end], which ends with a line feed, until the columns are full.
+    value: NDArray[np.float64], name: NDArray[np.int64], digits: NDArray[np.int64], refused: NDArray[np.int64], most_new: int,
+) -> tuple[int, int, int, int, int]:  # fmt: skip
+    """Decode the lines of data[at:end], which ends with a line feed, until the columns are full or `most_new` rows have no slot.
 
-    Tells (rows, rows whose value Python must read, lines, where it stopped).
+    Tells (rows, rows without a slot, rows whose value Python must read, lines, where it stopped).
 
     slot, time, value: (room,) filled; slot -1 = not in the table, its name at data[name[row, 0]:name[row, 1]].
     digits: (room, 3): row, start and end of values that need `float()`. refused: (3,) counts by _REASONS.
     """
-    row = unsure = lines = 0
-    while at < end and row < slot.shape[0]:
+    row = new = unsure = lines = 0
+    while at < end and row < slot.shape[0] and new < most_new:
         line = at
         while data[at] == 32 or data[at] == 9:
             at += 1
@@ -118,8 +118,9 @@ def _decode(
         time[row] = ms
         if found < 0:
             name[row, 0], name[row, 1] = begin, stop
+            new += 1
         row += 1
-    return row, unsure, lines, at
+    return row, new, unsure, lines, at
 
 
 def decode(data: bytes | bytearray | memoryview, table: SeriesTable, now_ms: int, *, line_bytes: int = LINE_BYTES) -> Decoded:
@@ -131,26 +132,32 @@ def decode(data: bytes | bytearray | memoryview, table: SeriesTable, now_ms: int
     return decode_lines(padded, size + 1, table, now_ms, line_bytes=line_bytes)
 
 
-def decode_lines(data: NDArray[np.uint8], end: int, table: SeriesTable, now_ms: int, *, line_bytes: int = LINE_BYTES) -> Decoded:
-    """Decode data[:end] without copying it: it ends with a line feed, and SLACK readable bytes follow."""
+def decode_lines(
+    data: NDArray[np.uint8], end: int, table: SeriesTable, now_ms: int, *, line_bytes: int = LINE_BYTES, most_new: int = 0
+) -> Decoded:
+    """Decode data[:end] without copying it: it ends with a line feed, and SLACK readable bytes follow.
+
+    most_new: stop behind so many lines with names never seen, which take long; 0: go on to the end.
+    """
     if not hasattr(_scratch, "columns"):
         _scratch.columns = _Columns()
     columns: _Columns = _scratch.columns
     counts = np.zeros(len(_REASONS), np.int64)
     refused: Counter[str] = Counter()
     batches: list[Batch] = []
-    at = received = 0
-    while at < end:
+    at = received = seen = 0
+    while at < end and (not most_new or seen < most_new):
         arrays = table.index(PROTOCOL).arrays
-        rows, unsure, lines, at = _decode(
+        rows, new, unsure, lines, at = _decode(
             data, at, end, now_ms, line_bytes, *arrays, columns.slot, columns.time, columns.value, columns.name,
-            columns.digits, counts,
+            columns.digits, counts, most_new - seen if most_new else _PIECE_ROWS,
         )  # fmt: skip
         received += lines
+        seen += new
         if rows:
             batches.append(_batch(data, table, columns, rows, unsure, refused))
     refused.update({reason: n for reason, n in zip(_REASONS, counts.tolist(), strict=True) if n})
-    return Decoded(Batch.concat(batches), received, refused)
+    return Decoded(Batch.concat(batches), received, refused, end - at)
 
 
 class _Columns:
