@@ -161,6 +161,30 @@ def _add(
     return used, added
 
 
+@njit(cache=True, nogil=True)
+def _copy_known(
+    hashes: NDArray[np.uint64], slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8],
+    new_hashes: NDArray[np.uint64], new_slots: NDArray[np.int32], new_starts: NDArray[np.int64], new_blob: NDArray[np.uint8],
+) -> tuple[int, int]:  # fmt: skip
+    """Copy the entries that have a slot into an empty table of the same capacity; bytes of the blob used, and entries."""
+    used, count = 0, 0
+    for i in range(hashes.shape[0]):
+        if hashes[i] != 0 and slots[i] >= 0:
+            at = starts[i]
+            size = 4 + (
+                np.int64(blob[at]) | np.int64(blob[at + 1]) << 8 | np.int64(blob[at + 2]) << 16 | np.int64(blob[at + 3]) << 24
+            )
+            new_blob[used : used + size] = blob[at : at + size]
+            _place(new_hashes, new_slots, new_starts, hashes[i], slots[i], used)
+            used += size
+            count += 1
+    return used, count
+
+
+_FEW = 10_000
+"""Forgotten entries that are not worth leaving out."""
+
+
 class RawIndex:
     """Raw bytes of a series in one protocol -> slot. One thread adds; kernels read `arrays` in that same thread.
 
@@ -174,6 +198,7 @@ class RawIndex:
         self._blob = np.zeros(capacity * 16, np.uint8)
         self._used = 0
         self._count = 0
+        self._forgotten = 0
         self._waiting: dict[bytes, int] = {}
 
     def __len__(self) -> int:
@@ -204,7 +229,11 @@ class RawIndex:
         """Whatever means one of these slots means none any more, until it is added again."""
         if self._waiting:
             self._settle()
-        self._slots[np.isin(self._slots, slots) & (self._hashes != 0)] = -1
+        gone = np.isin(self._slots, slots) & (self._hashes != 0)
+        self._slots[gone] = -1
+        self._forgotten += int(np.count_nonzero(gone))
+        if self._forgotten > max(self._count // 2, _FEW):
+            self._compact()
 
     def _settle(self) -> None:
         """Put what waits into the table."""
@@ -220,6 +249,16 @@ class RawIndex:
             self._grow(size)
         self._used, added = _add(self._hashes, self._slots, self._starts, self._blob, self._used, data, ends, slots)
         self._count += added
+
+    def _compact(self) -> None:
+        """Leave out what was forgotten: with series that come and go it would be most of the table one day."""
+        size = self._hashes.shape[0]
+        hashes, slots, starts = np.zeros(size, np.uint64), np.zeros(size, np.int32), np.zeros(size, np.int64)
+        blob = np.zeros(self._blob.shape[0], np.uint8)
+        self._used, self._count = _copy_known(
+            self._hashes, self._slots, self._starts, self._blob, hashes, slots, starts, blob
+        )  # fmt: skip
+        self._hashes, self._slots, self._starts, self._blob, self._forgotten = hashes, slots, starts, blob, 0
 
     def _grow(self, size: int) -> None:
         hashes, slots, starts = np.zeros(size, np.uint64), np.zeros(size, np.int32), np.zeros(size, np.int64)
