@@ -171,9 +171,7 @@ def _copy_known(
     for i in range(hashes.shape[0]):
         if hashes[i] != 0 and slots[i] >= 0:
             at = starts[i]
-            size = 4 + (
-                np.int64(blob[at]) | np.int64(blob[at + 1]) << 8 | np.int64(blob[at + 2]) << 16 | np.int64(blob[at + 3]) << 24
-            )
+            size = 4 + int(blob[at]) + (int(blob[at + 1]) << 8) + (int(blob[at + 2]) << 16) + (int(blob[at + 3]) << 24)
             new_blob[used : used + size] = blob[at : at + size]
             _place(new_hashes, new_slots, new_starts, hashes[i], slots[i], used)
             used += size
