@@ -22,7 +22,7 @@ def sections(folder: Path) -> dict[str, ServerSection]:
             graphite_pickle="127.0.0.1:0",
             statsd="127.0.0.1:0",
             statsd_flush_interval_ms=300_000,
-        )  # fmt: skip
+        )
     }
 
 
