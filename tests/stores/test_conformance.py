@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import sleep
 
 import numpy as np
@@ -161,6 +162,22 @@ def test_delete(target: str, opened: Opener) -> None:
     assert [0, 0, 8] == [len(store.samples(slot, *ALL)) for slot in (3, 4, 5)]
     assert same(expected_of(ticks, 2), store.samples(2, *ALL))
     assert 248 * 8 == store.stats()["samples"]
+
+
+def test_delete_while_another_is_taken_out(target: str, opened: Opener) -> None:
+    """A series deleted when some chunks have been looked at for another one is taken out of those chunks as well."""
+    store, first = opened(target), tick_of(1, 10)
+    others = first.batch.slot != 3
+    store.commit([replace(first, batch=first.batch.take(others), scored=first.scored.take(others))])
+    work_off(store, T0 + 3 * HOUR)
+    store.commit([tick_of(2, 10)])
+    work_off(store, T0 + 6 * HOUR)
+    assert (2, 19) == (store.stats()["chunks"], store.stats()["samples"])
+    store.commit([Tick(seq=3, time=T0 + 3 * MINUTE, batch=Batch.empty(), scored=Scored.blank(0), deleted=(3,))])
+    assert store.upkeep(T0 + 6 * HOUR)
+    store.commit([Tick(seq=4, time=T0 + 4 * MINUTE, batch=Batch.empty(), scored=Scored.blank(0), deleted=(4,))])
+    work_off(store, T0 + 9 * HOUR)
+    assert 8 * 2 == store.stats()["samples"]
 
 
 def test_journal_is_kept_until_no_one_needs_it(target: str, opened: Opener) -> None:

@@ -24,17 +24,19 @@ class Rewriter:
 
     def __init__(self, database: Database, state: State, options: StoreOptions, fault: Fault) -> None:
         self._database, self._state, self._options, self._fault = database, state, options, fault
-        self._purging: tuple[int, int] = (-1, 0)  # group, id of the last chunk looked at
+        self._purging: tuple[tuple[int, ...], int] = ((), 0)  # slots of one group, id of the last chunk looked at
         self._crowded: list[int] = []
 
     def purge(self) -> bool:
         """Take deleted series out of one chunk; when their group has no more, they are gone for good."""
-        waiting = sorted(slot for slot, gone in self._state.gone.items() if gone == 1)
-        if not waiting:
+        mine, after = self._purging
+        if not mine:
+            waiting = sorted(slot for slot, gone in self._state.gone.items() if gone == 1)
+            # Those deleted from here on have their turn afterwards: they still are in the chunks that were looked at.
+            mine, after = tuple(slot for slot in waiting if slot // GROUP_SLOTS == waiting[0] // GROUP_SLOTS), 0
+        if not mine:
             return False
-        group = waiting[0] // GROUP_SLOTS
-        after = self._purging[1] if self._purging[0] == group else 0
-        mine = [slot for slot in waiting if slot // GROUP_SLOTS == group]
+        group = mine[0] // GROUP_SLOTS
         c = chunks.c
         with self._database.write("delete a series") as connection:
             query = select(c.id, c.sample_rows, c.size, c.data).where(c.grp == group, c.id > after).order_by(c.id).limit(1)
@@ -46,7 +48,7 @@ class Rewriter:
             self._fault("purge.before")
         if row is None:
             self._state.gone.update(dict.fromkeys(mine, 2))
-        self._purging = (-1, 0) if row is None else (group, row.id)
+        self._purging = ((), 0) if row is None else (mine, row.id)
         return True
 
     def look(self, many: int = _MANY) -> None:
@@ -81,7 +83,7 @@ class Rewriter:
     def _small(self) -> int:
         return max(2, self._options.merge_rows // 8)
 
-    def _replace(self, connection: Any, rows: Sequence[Any], without: list[int]) -> None:
+    def _replace(self, connection: Any, rows: Sequence[Any], without: Sequence[int]) -> None:
         parts = [unpack_rows(bytes(row.data)) for row in rows]
         batch, scored = Batch.concat([part[0] for part in parts]), Scored.concat([part[1] for part in parts])
         order = np.lexsort((batch.time, batch.slot))
