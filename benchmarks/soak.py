@@ -1,4 +1,4 @@
-"""A month in minutes: a thousand series that come and go, restarts, retention, daylight saving, silences; is everything flat?
+"""A simulated month in minutes tells whether all stays flat: series come and go, restarts, retention, daylight saving, silences.
 
 `python -m benchmarks.soak --json` drives the engine and an SQLite store by a manual clock, and samples memory, file size and time
 per tick (without waiting for a disk: files lie in memory) each simulated day. Flat means: the median of the last third is within
