@@ -9,6 +9,7 @@ state are to be equal, bit for bit. Sends go on as a client's would: what was no
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -100,8 +101,11 @@ class Rough:
         store = opened(self.folder / f"life{self.lives + 1}")
         life = Life(store, self._clock())
         found = stored_outcome(life, store)
-        if store.compact(self.steps[-1].clock)["bytes_after"] and stored_outcome(life, store) != found:
+        store.compact(self.steps[-1].clock)
+        if stored_outcome(life, store, found.state) != found:
             self.problems.append("compacting changed something")
+        if (stored := store.stats()["samples"]) != found.rows:
+            self.problems.append(f"{stored} samples are stored, {found.rows} of them of a series that is there")
         store.close()
         return found
 
@@ -232,7 +236,7 @@ def one_round(seed: int, expected: Outcome, steps: Sequence[Step], report: Repor
         try:
             actual = rough.run()
             wrong = rough.problems + actual.differences(expected)
-            report.samples += sum(len(columns["time"]) // 8 for columns in actual.samples.values())
+            report.samples += actual.rows
         except Exception as error:
             wrong = [*rough.problems, f"life {rough.lives}: {error!r}"]
     report.rounds += 1
@@ -279,7 +283,9 @@ def main() -> None:
     logging.disable(logging.WARNING)
     named, report, began = machine(), Report(), time.monotonic()
     seeds = range(arguments.first, arguments.first + arguments.rounds) if arguments.seed is None else [arguments.seed]
+    gc.disable()  # it would look through everything that numba and SQLAlchemy have loaded, many times a round
     for at in range(0, len(seeds), TOLD_EVERY):
+        gc.collect()
         run(seeds[at : at + TOLD_EVERY], report)
         took = time.monotonic() - began
         done = f"{report.rounds} rounds, {report.deaths} restarts, {len(report.failures)} failures"

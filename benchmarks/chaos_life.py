@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from awry.core.incident import Change, Incident
 from awry.core.protocols import Store
 from awry.core.series_table import SeriesTable
 from awry.core.tick import Block, Recovery, Tick
+from awry.detection.calibration import Prior
 from awry.detection.router import Router
 from awry.engine import blocks, writer
 from awry.engine.commands import Command, DeleteSeries, PutKind
@@ -54,6 +56,7 @@ def small() -> Iterator[None]:
     """Blocks of four series and chunks of fifty samples, so that a round has many of each; and no waiting for a broken store."""
     with (
         patch.object(connect, "create_engine", _create_engine),
+        patch.object(Prior, "shipped", lru_cache(Prior.shipped)),
         patch.object(blocks, "BLOCK_SLOTS", 4),
         patch.object(seal, "_PIECE_ROWS", 50),
         patch.object(rewrite, "_MANY", 3),
@@ -217,6 +220,11 @@ class Outcome:
     changes: list[Change]
     state: dict[str, bytes]
 
+    @property
+    def rows(self) -> int:
+        """How many samples there are."""
+        return sum(len(columns["time"]) // 8 for columns in self.samples.values())
+
     def differences(self, other: Outcome) -> list[str]:
         """Names of what is not equal; bit for bit."""
         found = [] if self.keys == other.keys else ["keys"]
@@ -268,15 +276,15 @@ def calm_outcome(life: Life, store: CalmStore) -> Outcome:
     return Outcome(list(life.table.keys), samples, sorted(incidents.values(), key=lambda i: i.id), changes, _state(life))
 
 
-def stored_outcome(life: Life, store: SqlStore) -> Outcome:
-    """What a reader of the store finds."""
+def stored_outcome(life: Life, store: SqlStore, state: dict[str, bytes] | None = None) -> Outcome:
+    """What a reader of the store finds. state: the engine's, where it is known."""
     samples = {}
     for slot in range(len(life.table)):
         found = store.samples(slot, 0, 1 << 60)
         if len(found):
             samples[slot] = _columns(found.time, found.value, found.scored)
     incidents = sorted(store.incidents(limit=100_000)[0], key=lambda i: i.id)
-    return Outcome(list(life.table.keys), samples, incidents, store.changes(limit=1_000_000), _state(life))
+    return Outcome(list(life.table.keys), samples, incidents, store.changes(limit=1_000_000), state or _state(life))
 
 
 def opened(folder: Path, trouble: Trouble | None = None) -> SqlStore:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, bindparam, func, or_, select
 
 from awry.core.batch import Batch, Scored
 from awry.core.errors import InvalidInput
@@ -24,17 +24,23 @@ _SIZE = {
 }
 
 
+_CHUNKS = (
+    select(chunks.c.data)
+    .where(chunks.c.grp == bindparam("group"), chunks.c.stop >= bindparam("first"), chunks.c.start < bindparam("end"))
+    .order_by(chunks.c.start)
+    .execution_options(yield_per=16)
+)
+"""One after the other: all chunks of a long range together hold far more than the one series."""
+
+
 def read_samples(database: Database, state: State, slot: int, start: int, end: int) -> Samples:
     """Samples of one series from the head and the chunks, each once."""
     parts: list[tuple[Batch, Scored]] = []
     if slot not in state.gone and end > start:
         head = _from_head(state, slot)  # before the chunks: what is sealed meanwhile is then seen twice rather than never
-        c = chunks.c
-        mine = and_(c.grp == slot // GROUP_SLOTS, c.stop >= start, c.start < end)
+        wanted = {"group": slot // GROUP_SLOTS, "first": start, "end": end}
         with database.read("read samples") as connection:
-            # One after the other: all chunks of a long range together hold far more than the one series.
-            query = select(c.data).where(mine).order_by(c.start).execution_options(yield_per=16)
-            blobs = connection.execute(query).scalars()
+            blobs = connection.execute(_CHUNKS, wanted).scalars()
             found = (unpack_series(bytes(blob), slot) for blob in blobs)
             parts = [part for part in found if part is not None]
         if len(head[0]):

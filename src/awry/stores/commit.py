@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, func, insert, select
+from sqlalchemy import Connection, Delete, Insert, Table, bindparam, func, insert, select
 
 from awry.core.incident import Change, Incident
 from awry.core.kind import COUNTER, GAUGE
@@ -49,8 +50,7 @@ def write_blocks(connection: Connection, blocks: Sequence[Block]) -> None:
     """Checkpoint blocks in place of the former ones of the same name and index; of two alike, the later counts."""
     latest = {(block.name, block.index): block for block in blocks}.values()  # two of one kind wait when the disk is slow
     keys = [{"at_name": block.name, "at_block": block.index} for block in latest]
-    same = (checkpoints.c.name == bindparam("at_name")) & (checkpoints.c.block == bindparam("at_block"))
-    connection.execute(checkpoints.delete().where(same), keys)
+    connection.execute(_deleting(checkpoints, ("name", "block")), keys)
     for block in latest:
         data = pack_arrays(block.arrays)
         parts = [data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES)]
@@ -74,7 +74,7 @@ def newest_seq(connection: Connection) -> int:
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     if len(rows) < _MANY_ROWS:
         if rows:
-            connection.execute(insert(table), rows)
+            connection.execute(_inserting(table), rows)
         return
     # Past SQLAlchemy's work on every row, which takes longer than the database's: series come by the hundred thousand.
     statement = insert(table).compile(dialect=connection.dialect, column_keys=list(rows[0]))
@@ -86,9 +86,19 @@ def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) ->
 def _replace(connection: Connection, table: Table, key: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
-    same = [table.c[name] == bindparam(f"at_{name}") for name in key]
-    connection.execute(table.delete().where(*same), [{f"at_{name}": row[name] for name in key} for row in rows])
-    connection.execute(insert(table), rows)
+    connection.execute(_deleting(table, key), [{f"at_{name}": row[name] for name in key} for row in rows])
+    connection.execute(_inserting(table), rows)
+
+
+@cache
+def _inserting(table: Table) -> Insert:
+    """Statements of every commit are made once: that takes longer than to run them."""
+    return insert(table)
+
+
+@cache
+def _deleting(table: Table, key: tuple[str, ...]) -> Delete:
+    return table.delete().where(*(table.c[name] == bindparam(f"at_{name}") for name in key))
 
 
 def _keys(connection: Connection, slots: Sequence[int]) -> dict[int, str]:

@@ -18,19 +18,18 @@ log = logging.getLogger("awry.store")
 _LEVEL = 1
 _ASKED = 500  # parameters of one query
 _ROWS = 200
+_LEFT = parked.update().where(parked.c.slot == bindparam("at"), parked.c.back.is_(None)).values(back=bindparam("tick"))
 
 
 def write_parked(connection: Connection, ticks: Sequence[Tick]) -> None:
     """What these ticks parked, and which series came back or were deleted."""
-    c = parked.c
-    left = parked.update().where(c.slot == bindparam("at"), c.back.is_(None)).values(back=bindparam("tick"))
     for tick in ticks:
         if tick.parked:
             rows = [{"slot": slot, "seq": tick.seq, "back": None, "data": pack_state(data)} for slot, data in tick.parked]
             connection.execute(insert(parked), rows)
         ended = [{"at": slot, "tick": tick.seq} for slot in (*tick.back, *tick.deleted)]
         if ended:
-            connection.execute(left, ended)
+            connection.execute(_LEFT, ended)
 
 
 def read_parked(database: Database, slots: Sequence[int], seq: int) -> dict[int, bytes]:
