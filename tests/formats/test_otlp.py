@@ -273,7 +273,7 @@ LABELS = st.dictionaries(NAMES | st.sampled_from(RESOURCE_ATTRIBUTES), VALUES, m
 NUMBERS = st.one_of(
     st.floats(allow_nan=False).map(lambda v: {"as_double": v}), st.integers(-(2**63), 2**63 - 1).map(lambda v: {"as_int": v})
 )
-POINTS = st.lists(st.tuples(st.integers(1, 2**62), LABELS, NUMBERS, st.integers(0, 1)), max_size=3)
+POINTS = st.lists(st.tuples(st.integers(2, 2**62), LABELS, NUMBERS, st.integers(0, 1)), max_size=3)
 
 
 @st.composite

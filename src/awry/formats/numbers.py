@@ -25,8 +25,8 @@ MIN_TIME_MS = -62_135_596_800_000
 POWERS = np.array([float(f"1e{e}") for e in range(23)])
 WHOLE_POWERS = np.array([10**e for e in range(20)], dtype=np.uint64)
 _MOST = np.array([MAX_TIME_MS // 10**e for e in range(20)], dtype=np.uint64)
-_FAR = 60
-"""Powers of ten up to here, both ways, are multiplied in 128 bits; beyond, Python reads the number."""
+FAR = 307
+"""Powers of ten up to here, both ways, are multiplied in 128 bits; beyond (no normal double is surely meant), Python reads it."""
 
 
 def _leading_bits(power: int) -> tuple[int, int]:
@@ -40,7 +40,7 @@ def _leading_bits(power: int) -> tuple[int, int]:
     return bits >> 64, bits & 0xFFFFFFFFFFFFFFFF
 
 
-_LEADING = np.array([_leading_bits(e) for e in range(-_FAR, _FAR + 1)], dtype=np.uint64)
+_LEADING = np.array([_leading_bits(e) for e in range(-FAR, FAR + 1)], dtype=np.uint64)
 _LOW = np.uint64(0xFFFFFFFF)
 _BELOW = np.uint64(0x1FF)
 _ONES = np.uint64(0x0101010101010101)
@@ -177,9 +177,9 @@ def _nearest(mantissa: np.uint64, power: int) -> Any:
     while mantissa >> np.uint64(63) == 0:
         mantissa <<= np.uint64(1)
         zeros += 1
-    high, low = _multiply(mantissa, _LEADING[power + _FAR, 0])
+    high, low = _multiply(mantissa, _LEADING[power + FAR, 0])
     if high & _BELOW == _BELOW and low + mantissa < mantissa:
-        more, least = _multiply(mantissa, _LEADING[power + _FAR, 1])
+        more, least = _multiply(mantissa, _LEADING[power + FAR, 1])
         merged = low + more
         if merged < low:
             high += np.uint64(1)
@@ -203,7 +203,7 @@ def exact_float(negative: bool, mantissa: np.uint64, power: int) -> Any:
     if mantissa <= np.uint64(9_007_199_254_740_992) and -22 <= power <= 22:
         value = np.float64(mantissa)
         value = value * POWERS[power] if power >= 0 else value / POWERS[-power]
-    elif -_FAR <= power <= _FAR:
+    elif -FAR <= power <= FAR:
         sure, value = _nearest(mantissa, power)
     else:
         return False, 0.0

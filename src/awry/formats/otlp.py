@@ -74,7 +74,8 @@ class OtlpDecoder:
         self._wanted = tuple(sorted(set(quantiles)))
         self._memory = memory or Memory()
         self._reader = Reader()
-        self._known: dict[int, Distribution] = {}
+        self._known: dict[tuple[int, int], Distribution] = {}
+        """By slot of the series that counts, and kind: a sender may change between kinds under one name."""
 
     def decode(self, body: bytes, table: SeriesTable, *, max_points: int = MAX_POINTS) -> OtlpRequest:
         """Decode an ExportMetricsServiceRequest; new series are added to `table`. `keep` what came once it is queued.
@@ -162,7 +163,7 @@ class OtlpDecoder:
             else:
                 known = Distribution.of(identity)
                 slot = intern(table, DISTRIBUTIONS, raw, known.count, known.cumulative)
-                self._known[slot] = known
+                self._known[slot, identity.kind] = known
         except Refusal as refusal:
             return str(refusal)
         except InvalidSelector:
@@ -177,11 +178,11 @@ class OtlpDecoder:
         values: list[float] = []
         times: list[int] = []
         of: list[int] = []
-        columns = (rows.slot, rows.begin, rows.stop, rows.time_ns, rows.start_ns)
+        columns = (rows.slot, rows.kind, rows.begin, rows.stop, rows.time_ns, rows.start_ns)
         empty = np.isnan(rows.value[which]).tolist()
-        for row, none, slot, *where in zip(which.tolist(), empty, *(c[which].tolist() for c in columns), strict=True):
+        for row, none, slot, kind, *where in zip(which.tolist(), empty, *(c[which].tolist() for c in columns), strict=True):
             point = Point(where[0], where[1], where[2], where[3], none)
-            found = expander.samples(self._known[slot], point, data)
+            found = expander.samples(self._known[slot, kind], point, data)
             if isinstance(found, str):
                 refused[found] += 1
                 continue

@@ -346,25 +346,14 @@ def walk(data: NDArray[np.uint8], end: int, keep: Keep, series: Index, distribut
 
 
 @njit(cache=True, nogil=True)
-def _key_of(data: NDArray[np.uint8], row: int, keep: Keep, rows: Rows, metrics: Metrics, key: NDArray[np.uint8]) -> int:
-    """Write the raw key of a row that `walk` filled; tells its size, or TOO_LONG."""
-    met = rows.metric[row]
-    size = _resource(data, metrics.resource[met, 0], metrics.resource[met, 1], keep, key)
-    size = _scope(data, metrics.scope[met, 0], metrics.scope[met, 1], keep, key, size)
+def _head(data: NDArray[np.uint8], met: int, scoped: int, metrics: Metrics, key: NDArray[np.uint8]) -> tuple[int, int]:
+    """Add a metric's name and kind to a raw key of `scoped` bytes; (its new size or TOO_LONG, the tag of a point's attributes)."""
     kind_field, _, name, name_end, kind = _metric(data, metrics.metric[met, 0], metrics.metric[met, 1])
-    size = _append(data, name, name_end, NAME_TAG, key, size)
-    if size < 0:
-        return TOO_LONG
-    key[size], key[size + 1] = KIND_TAG, max(kind, 0)
-    size += 2
-    attributes = 10 if kind_field == 10 else 74 if kind_field == 9 else 58
-    at, end = rows.begin[row], rows.stop[row]
-    while at < end:
-        tag, inner, after = field(data, at, end)
-        if tag == attributes:
-            size = _append(data, inner, after, ATTRIBUTE_TAG, key, size)
-        at = after
-    return size
+    size = _append(data, name, name_end, NAME_TAG, key, scoped)
+    if size >= 0:
+        key[size], key[size + 1] = KIND_TAG, max(kind, 0)
+        size += 2
+    return size, 10 if kind_field == 10 else 74 if kind_field == 9 else 58
 
 
 @njit(cache=True, nogil=True)
@@ -372,11 +361,29 @@ def keys_of(
     data: NDArray[np.uint8], which: NDArray[np.int64], keep: Keep, rows: Rows, metrics: Metrics, out: NDArray[np.uint8],
     ends: NDArray[np.int64],
 ) -> int:  # fmt: skip
-    """Write the raw keys of rows behind each other into `out`, where each ends into `ends`; tells how many fitted."""
+    """Write the raw keys of filled rows behind each other into `out`, where each ends into `ends`; tells how many fitted."""
     key = np.empty(MAX_RAW_BYTES, np.uint8)
+    # What neighbours share is written once: to read a metric again for each of its points takes the square of their number.
+    met = scope = resource = -1
+    base = scoped = head = attributes = 0
     done = used = 0
     while done < which.shape[0] and done < ends.shape[0] and used + MAX_RAW_BYTES <= out.shape[0]:
-        size = _key_of(data, which[done], keep, rows, metrics, key)
+        row = which[done]
+        if rows.metric[row] != met:
+            met = int(rows.metric[row])
+            if metrics.resource[met, 0] != resource:
+                resource, scope = int(metrics.resource[met, 0]), -1
+                base = int(_resource(data, resource, metrics.resource[met, 1], keep, key))
+            if metrics.scope[met, 0] != scope:
+                scope = int(metrics.scope[met, 0])
+                scoped = int(_scope(data, scope, metrics.scope[met, 1], keep, key, base))
+            head, attributes = _head(data, met, scoped, metrics, key)
+        size, at, end = head, rows.begin[row], rows.stop[row]
+        while at < end:
+            tag, inner, after = field(data, at, end)
+            if tag == attributes:
+                size = int(_append(data, inner, after, ATTRIBUTE_TAG, key, size))
+            at = after
         for i in range(size):
             out[used + i] = key[i]
         used += max(size, 0)

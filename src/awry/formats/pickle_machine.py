@@ -6,7 +6,7 @@ pickle can do more than waste a bounded amount of memory and time.
 
 from __future__ import annotations
 
-import codecs
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +20,8 @@ MAX_MEMO = 262_144
 MAX_STACK = 262_144
 _DIGITS = 64
 """Longest number written in digits."""
+_ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|[abfnrtv'\"\\])")
+_PLAIN = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _NONE = object()
 _MARK = object()
 
@@ -119,8 +121,15 @@ def _integer(text: bytes) -> Any:
 def _quoted(text: bytes) -> bytes:
     if len(text) < 2 or text[:1] != text[-1:] or text[:1] not in (b"'", b'"'):
         raise InvalidInput("cannot read the pickle: a text without quotes")
-    decoded: bytes = codecs.escape_decode(text[1:-1])[0]  # type: ignore[attr-defined, unused-ignore]
-    return decoded
+    return _ESCAPE.sub(_unescaped, text[1:-1])
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    """Of a byte that Python 2 wrote with a backslash; other backslashes stay as they stand, as Python reads them."""
+    one: bytes = found[1]
+    if one[:1] == b"x":
+        return bytes.fromhex(one[1:].decode())
+    return bytes([int(one, 8) & 255]) if one.isdigit() else _PLAIN.get(one, one)
 
 
 def _long(m: _Machine, size: int) -> int:

@@ -40,6 +40,7 @@ def decode_frames(data: NDArray[np.uint8], end: int, table: SeriesTable, now_ms:
     refused: Counter[str] = Counter()
     broken: list[int] = []
     batches: list[Batch] = []
+    late: list[tuple[bytes, float, float] | None] = []
     at = received = 0
     while at < end:
         rows, at, frames = pickle_walk.walk(
@@ -49,6 +50,7 @@ def decode_frames(data: NDArray[np.uint8], end: int, table: SeriesTable, now_ms:
         columns.mark += frames
         received += rows
         if rows:
+            _take(late, table, now_ms, refused, batches)
             paths = columns.name[:rows]
             batches.append(_batch(data, table, columns.slot[:rows], columns.time[:rows], columns.value[:rows], paths, refused))
         if at < end:
@@ -61,8 +63,9 @@ def decode_frames(data: NDArray[np.uint8], end: int, table: SeriesTable, now_ms:
                 received += 1
             else:
                 received += len(points)
-                batches.append(_slow(table, points, now_ms, refused))
+                late += points
             at += 4 + size
+    _take(late, table, now_ms, refused, batches)
     return Decoded(Batch.concat(batches), received, refused), broken
 
 
@@ -86,8 +89,12 @@ class _Columns:
 _scratch = threading.local()
 
 
-def _slow(table: SeriesTable, points: list[tuple[bytes, float, float] | None], now_ms: int, refused: Counter[str]) -> Batch:
-    """The rows of a frame that the kernel did not know."""
+def _take(
+    points: list[tuple[bytes, float, float] | None], table: SeriesTable, now_ms: int, refused: Counter[str], batches: list[Batch]
+) -> None:
+    """Add the rows of frames that the kernel did not know: of many at once, for small frames come by the thousand."""
+    if not points:
+        return
     rows = [point for point in points if point is not None]
     if len(rows) < len(points):
         refused["malformed"] += len(points) - len(rows)
@@ -99,7 +106,8 @@ def _slow(table: SeriesTable, points: list[tuple[bytes, float, float] | None], n
         slot[i], time[i] = (_OUT_OF_RANGE, 0) if ms is None else (index.find(path), ms)
     data = np.frombuffer(b"".join(path for path, _, _ in rows), np.uint8)
     value = np.array([v for _, _, v in rows], np.float64)
-    return _batch(data, table, slot, time, value, np.column_stack((ends[:-1], ends[1:])), refused)
+    batches.append(_batch(data, table, slot, time, value, np.column_stack((ends[:-1], ends[1:])), refused))
+    points.clear()
 
 
 def milliseconds(seconds: float, now_ms: int) -> int | None:

@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.hashing import hash_bytes, probe
-from awry.formats.numbers import CUT, EXACT, exact_float, line_end, scan_number
+from awry.formats.numbers import CUT, EXACT, FAR, exact_float, line_end, scan_number
 
 COUNTER, GAUGE, TIMER, SET = 0, 1, 2, 3
 LETTERS = b"cgts"
@@ -23,6 +23,7 @@ KEPT = CHUNK * CHAIN
 PARTS = 6
 QUANTILES = (0.5, 0.9, 0.99)
 _UNKNOWN, _NONE = -1, -2
+_TENTH = np.uint64(10**18)
 
 
 @njit(cache=True, nogil=True)
@@ -40,9 +41,12 @@ def _value(data: NDArray[np.uint8], at: int) -> Any:
     kind, negative, mantissa, power, at = scan_number(data, at)
     if kind != EXACT and kind != CUT:
         return False, 0.0, at
+    while power > FAR and mantissa < _TENTH:
+        mantissa, power = mantissa * np.uint64(10), power - 1
     sure, value = exact_float(negative, mantissa, power)
     if not sure:
-        value = np.float64(mantissa) * 10.0 ** max(power, -330) if power < 330 else math.inf
+        far = min(max(power, -FAR), FAR)
+        value = np.float64(mantissa) * 10.0 ** float(far) * 10.0 ** float(min(max(power - far, -FAR), FAR))
         value = -value if negative else value
     return math.isfinite(value), value, at
 
