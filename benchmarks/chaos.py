@@ -15,6 +15,7 @@ import logging
 import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -41,7 +42,9 @@ from benchmarks.chaos_stream import Step, World
 from benchmarks.chaos_wal import tear
 from benchmarks.machine import machine
 
+REPOSITORY = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "chaos.json"
+TRIED = ("src/awry/core", "src/awry/detection", "src/awry/engine", "src/awry/stores", "benchmarks")
 STEPS = 30
 MOST_DEATHS = 12
 TOLD_EVERY = 20
@@ -258,10 +261,23 @@ def run(seeds: Sequence[int], report: Report) -> Report:
     return report
 
 
-def written(report: Report, named: dict[str, object], seconds: float) -> None:
+def commit() -> str:
+    """Which commit is tried, with a "+" where what a round runs differs from it; "" outside a repository."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno", "--", *TRIED) else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def written(report: Report, named: dict[str, object], seeds: Sequence[int], seconds: float) -> None:
     """Keep the results so far."""
     found = {
         "machine": named,
+        "seeds": [seeds[0], seeds[0] + report.rounds - 1],
         "rounds": report.rounds,
         "seconds": round(seconds, 1),
         "restarts": report.deaths,
@@ -281,7 +297,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help=f"write {RESULTS.name}, every few rounds")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    named, report, began = machine(), Report(), time.monotonic()
+    named, report, began = machine() | {"commit": commit()}, Report(), time.monotonic()
     seeds = range(arguments.first, arguments.first + arguments.rounds) if arguments.seed is None else [arguments.seed]
     gc.disable()  # it would look through everything that numba and SQLAlchemy have loaded, many times a round
     for at in range(0, len(seeds), TOLD_EVERY):
@@ -291,7 +307,7 @@ def main() -> None:
         done = f"{report.rounds} rounds, {report.deaths} restarts, {len(report.failures)} failures"
         print(f"{took:6.0f} s  {done}", file=sys.stderr, flush=True)
         if arguments.json:
-            written(report, named, took)
+            written(report, named, seeds, took)
     for seed, wrong in report.failures.items():
         print(f"seed {seed}: {'; '.join(wrong)}")
     for name, count in sorted(report.counts.items()):
