@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
+
+SECOND_AFTER_SECONDS = 2.0
+"""Kernels that are compiled already are ready long before."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +55,7 @@ def compile_kernels() -> None:
     """Compile the kernels on first start, with lines that say so; later starts find them in their cache and say nothing."""
     from awry.server.warm import compile_all
 
+    second = _Second()
     timers: list[threading.Timer] = []
 
     def progress(message: str) -> None:
@@ -62,10 +67,43 @@ def compile_kernels() -> None:
             timer.cancel()
 
     try:
-        compile_all(progress)
+        compile_all(progress, second.wait)
     finally:
+        second.end()
         for timer in timers:
             timer.cancel()
+
+
+class _Second:
+    """A second process that compiles the doors meanwhile, begun when it takes long; one core has no use for it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._timer = threading.Timer(SECOND_AFTER_SECONDS, self._begin)
+        self._timer.daemon = True
+        if (os.cpu_count() or 1) > 1:
+            self._timer.start()
+
+    def wait(self) -> None:
+        """Until it has ended, however it did: what it did not compile is compiled here."""
+        self._timer.cancel()
+        if self._timer.ident is not None:
+            self._timer.join()
+        if self._process is not None:
+            self._process.wait()
+
+    def end(self) -> None:
+        """Now, for it is wanted no more."""
+        self._timer.cancel()
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+
+    def _begin(self) -> None:
+        program = "from awry.server.warm import compile_doors; compile_doors()"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
 
 def _say(message: str) -> None:

@@ -31,13 +31,30 @@ _VERSION_1 = b"\x0a\x1c" + b"\x0a\x0d\x0a\x08__name__\x12\x01x" + _SAMPLE
 _VERSION_2 = b"\x22\x00\x22\x08__name__\x22\x01x" + b"\x2a\x11" + b"\x0a\x02\x01\x02" + _SAMPLE
 
 
-def compile_all(progress: Callable[[str], None] = lambda _: None) -> None:
-    """Run each kernel once, telling `progress` what is being compiled; fast when the cache is warm."""
+Progress = Callable[[str], None]
+
+
+def compile_all(progress: Progress = lambda _: None, before_doors: Callable[[], None] = lambda: None) -> None:
+    """Run each kernel once, telling `progress` what is being compiled; fast when the cache is warm.
+
+    before_doors: called between the two halves, of which another process may do the second meanwhile.
+    """
     compile_kernels(progress)
     progress("rules and incidents")
     pipeline = Pipeline(Router(), ["x"], EngineSettings(shards=1), kinds=bytes([COUNTER]))
     tick, _ = pipeline.step(NOW, Batch.of([0], [NOW], [1.0]))
     pipeline.rates.replay(tick.batch, tick.sent)
+    progress("the store")
+    sorter = Sorter(np.zeros(1, np.int32))
+    while sorter.go_on(1):
+        pass
+    pack_rows(Batch.of([0], [NOW], [1.0]), Scored.blank(1))
+    before_doors()
+    compile_doors(progress)
+
+
+def compile_doors(progress: Progress = lambda _: None) -> None:
+    """The kernels of the formats that come in."""
     progress("the Graphite door")
     table = SeriesTable()
     for _ in range(2):  # a name is unknown once
@@ -57,8 +74,3 @@ def compile_all(progress: Callable[[str], None] = lambda _: None) -> None:
         decode_remote_write(bytes(cramjam.snappy.compress_raw(message)), table, version=version)
     progress("the OpenTelemetry door")
     warm_up(table, NOW)
-    progress("the store")
-    sorter = Sorter(np.zeros(1, np.int32))
-    while sorter.go_on(1):
-        pass
-    pack_rows(Batch.of([0], [NOW], [1.0]), Scored.blank(1))
