@@ -19,6 +19,8 @@ from awry.formats.protobuf import double, fixed, message, number, varint, zigzag
 
 MAX_BYTES = 32 * 1024 * 1024
 """Most bytes of a body in JSON: it takes many times that in memory while it is read."""
+MAX_OBJECTS = 1_500_000
+"""Most objects of a body: an empty one takes two bytes of it, and hundreds of memory while it is read."""
 _WORD = (1 << 64) - 1
 _URL_SAFE = str.maketrans("-_", "+/")
 _TEMPORALITIES: dict[int | str | None, int] = {
@@ -131,6 +133,8 @@ def to_protobuf(body: bytes) -> bytes:
     """The same request in protobuf. Raises InvalidInput that says where it is wrong, or TooLarge."""
     if len(body) > MAX_BYTES:
         raise TooLarge(f"cannot take a JSON body of more than {MAX_BYTES} bytes", hint="send smaller requests, or protobuf")
+    if body.count(b"{") > MAX_OBJECTS:
+        raise TooLarge(f"cannot take a JSON body of more than {MAX_OBJECTS} objects", hint="send smaller requests, or protobuf")
     try:
         request = _DECODER.decode(body)
         return b"".join(message(1, _resource(resource)) for resource in _present(request.resource_metrics))
