@@ -140,7 +140,8 @@ def test_a_small_run_measures_everything(protocol: str, tmp_path: Path, capsys: 
     assert 0 == body["acknowledged_lost"]
     assert body["recovery_samples"] >= body["accepted_before_kill"]
     assert 0 == body["changes_missed"]
-    assert {"first_sight", "history", "load"} == set(body["longest_pause_ms"])
+    # 200 series may be there before the server is asked for the first time, a tenth of a second later
+    assert {"history", "load"} <= set(body["longest_pause_ms"]) <= {"first_sight", "history", "load"}
     assert ET.parse(drawn).getroot().tag.endswith("svg")
     assert {drawn, kept} == set(tmp_path.iterdir())
 
