@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import tracemalloc
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from awry.core.errors import TooLarge
 from awry.core.series_table import SeriesTable
 from awry.formats import influx
+from awry.formats.json_samples import decode_json_samples
 from awry.formats.numbers import EXACT, exact_float, scan_number
 from awry.formats.otlp import OtlpDecoder, warm_up
 from awry.formats.otlp_json import MAX_OBJECTS, to_protobuf
@@ -174,6 +176,19 @@ def test_very_many_empty_objects_are_not_read() -> None:
     """Each takes a hundred times its bytes in memory; a gzip body of 32 KiB would hold as many as there may be bytes."""
     with pytest.raises(TooLarge, match="objects"):
         to_protobuf(b'{"resourceMetrics":[' + b"{}," * MAX_OBJECTS + b"{}]}")
+
+
+@pytest.mark.parametrize("body", [b'{"samples":[' + b"{}," * 50_000 + b"{}]}", b"{}\n" * 50_000], ids=["rows", "lines"])
+def test_too_many_rows_are_refused_before_more_is_made_of_them(body: bytes) -> None:
+    """Once over seventy bytes of memory for each of the body."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge, match="1000 samples"):
+            decode_json_samples(body, SeriesTable(), max_samples=1000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * len(body)
 
 
 @pytest.mark.parametrize("name", DOORS)

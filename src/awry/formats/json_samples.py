@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -108,11 +108,10 @@ def parse_json_samples(
     """The part of `decode_json_samples` that any thread may do: all but looking series up, which takes a tenth of the time."""
     plain = unpack(body, content_encoding, max_bytes)
     if is_lines(content_type):
-        series, time, value, malformed = _lines(plain)
+        series, time, value, malformed = _lines(plain, max_samples)
     else:
-        series, time, value, malformed = _document(plain)
-    if len(value) > max_samples:
-        raise TooLarge(f"cannot take more than {max_samples} samples in one request", hint="send smaller requests")
+        series, time, value, malformed = _document(plain, max_samples)
+    _bounded(value, max_samples)
     return _parsed(series, time, value, dict.fromkeys(malformed, "malformed"))
 
 
@@ -128,11 +127,12 @@ def decode_json_lines(lines: Sequence[bytes | None], table: SeriesTable) -> Json
     return find_series(_parsed(series, time, value, reasons), table)
 
 
+_Rows = TypeVar("_Rows", bound=Sequence[Any])
 _Read = tuple[Sequence[Any], Sequence[Any], Sequence[Any], list[int]]
 """series, time and value of every row as JSON has them, and the indices of rows that are no rows."""
 
 
-def _document(body: bytes) -> _Read:
+def _document(body: bytes, most: int) -> _Read:
     try:
         fast = _FAST.decode(body)
     except _NO_JSON:
@@ -140,20 +140,20 @@ def _document(body: bytes) -> _Read:
             tree = _loads(body)
         except InvalidInput:
             if _starts_a_line(body):
-                return _lines(body)
+                return _lines(body, most)
             raise
-        return _tree(tree)
+        return _tree(tree, most)
     if fast.samples is not None:
         rows = fast.samples
         return [r.series for r in rows], [r.time for r in rows], [r.value for r in rows], []
     if fast.series is None or fast.time is None or fast.value is None:
-        return _tree(_loads(body))
+        return _tree(_loads(body), most)
     return _equal(fast.series, fast.time, fast.value)
 
 
-def _tree(tree: Any) -> _Read:
+def _tree(tree: Any, most: int) -> _Read:
     if isinstance(tree, dict) and isinstance(tree.get("samples"), list):
-        return _rows(tree["samples"])
+        return _rows(_bounded(tree["samples"], most))
     if isinstance(tree, dict) and all(isinstance(tree.get(name), list) for name in ("time", "value")):
         series = tree.get("series")
         if isinstance(series, str | list):
@@ -184,8 +184,15 @@ def _rows(rows: list[Any]) -> _Read:
 _NO_ROW = {"series": "", "time": 0, "value": None}
 
 
-def _lines(body: bytes) -> _Read:
-    return _parse_lines([line for line in body.splitlines() if line.strip()])
+def _lines(body: bytes, most: int) -> _Read:
+    return _parse_lines(_bounded([line for line in body.splitlines() if line.strip()], most))
+
+
+def _bounded(rows: _Rows, most: int) -> _Rows:
+    """The rows, if there are not too many of them: asked before more is made of them."""
+    if len(rows) > most:
+        raise TooLarge(f"cannot take more than {most} samples in one request", hint="send smaller requests")
+    return rows
 
 
 def _parse_lines(lines: Sequence[bytes]) -> _Read:
