@@ -193,6 +193,8 @@ def test_counts(both: Live) -> None:
     body = ExportMetricsServiceRequest().SerializeToString()
     post(both, b"\xff")
     assert b"" == post(both, body).content
+    for i in range(2):
+        call(both, gauges((f"counted{i}", 0, 1.0)).SerializeToString())
     sources = {s["name"]: s for s in both.client.get("/api/v1/status").json()["sources"]}
     assert sources["otlp"]["refused"]["invalid_input"] >= 1
     assert sources["otlp_grpc"]["accepted"] >= 2
