@@ -20,6 +20,7 @@ from awry.core.series_table import SeriesTable
 from awry.core.tick import REASONS
 from awry.formats import protobuf_walk as wire
 from awry.formats.decoded import intern
+from awry.formats.protobuf import message
 from awry.formats.snappy import decompress
 
 PROTOCOL = "remote_write"
@@ -195,17 +196,7 @@ def encode_labels(pairs: list[tuple[bytes, bytes]]) -> bytes:
     """The labels as they stand in a 1.0 message."""
     out = bytearray()
     for name, value in pairs:
-        inner = b"\x0a" + _size(len(name)) + name + b"\x12" + _size(len(value)) + value
-        out += b"\x0a" + _size(len(inner)) + inner
-    return bytes(out)
-
-
-def _size(value: int) -> bytes:
-    out = bytearray()
-    while value >= 128:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
+        out += message(1, message(1, name) + message(2, value))
     return bytes(out)
 
 

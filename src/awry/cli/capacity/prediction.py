@@ -121,7 +121,7 @@ def predict(
 
     memory = of(lambda run: run["empty_bytes"]) + series * of(_state_bytes) + HEAD_BYTES * waiting
     names = ("database_bytes_per_sample", "journal_bytes_per_sample", "database_bytes_per_series")
-    per_sample, per_waiting, per_series = (of(lambda run, name=name: run[name]) for name in names)  # type: ignore[misc]
+    per_sample, per_waiting, per_series = (of(lambda run, name=name: run[name]) for name in names)  # type: ignore[misc]  # lambdas' defaults
     seconds = retention_ms / 1000
     disk = rate * (seconds * per_sample + min(JOURNAL_SECONDS, seconds) * per_waiting) + series * per_series
     about = measured["machine"]
