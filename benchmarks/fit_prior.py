@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch
+from awry.core.kernel import kernel
 from awry.detection.calibration import (
     AGES,
     BINS,
@@ -37,7 +38,6 @@ from awry.detection.calibration import (
 from awry.detection.catalogue import detector_names, make_detector
 from awry.detection.onset import HOLD, RISE, onset
 from awry.detection.scorer import apart_of, channels_of
-from awry.detection.state import kernel
 from benchmarks.series_sets import FOLDERS, labelled, strengths, synthetic
 
 Series = tuple[NDArray[np.float32], NDArray[np.bool_]]

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Scored
+from awry.core.kernel import kernel
 from awry.core.rule import Rule
 from awry.detection.evaluation.synthetic import ar1, synthetic
 from awry.detection.scorer import Scorer
-from awry.detection.state import kernel
 from awry.engine.threshold import rule_threshold
 from benchmarks.machine import machine
 

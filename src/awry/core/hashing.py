@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from awry.core.growth import grown
+from awry.core.kernel import copy, kernel
 
 _P1 = np.uint64(0xA0761D6478BD642F)
 _P2 = np.uint64(0xE7037ED1A0B428DB)
@@ -47,7 +48,7 @@ def _fold(a: np.uint64, b: np.uint64) -> np.uint64:
     return low ^ high
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hash_bytes(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
     """Hash of data[start:end] (uint8, any length), never 0."""
     h = np.uint64(end - start) * _P1
@@ -65,7 +66,7 @@ def hash_bytes(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
     return h if h != 0 else np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _locate(
     hashes: NDArray[np.uint64], starts: NDArray[np.int64], blob: NDArray[np.uint8], data: NDArray[np.uint8], start: int, end: int
 ) -> int:
@@ -91,7 +92,7 @@ def _locate(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def probe(
     hashes: NDArray[np.uint64],
     slots: NDArray[np.int32],
@@ -110,7 +111,7 @@ def probe(
     return int(slots[place]) if place >= 0 else -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _place(
     hashes: NDArray[np.uint64], slots: NDArray[np.int32], starts: NDArray[np.int64], h: np.uint64, slot: int, at: int
 ) -> None:
@@ -123,7 +124,7 @@ def _place(
     starts[place] = at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rehash(
     hashes: NDArray[np.uint64], slots: NDArray[np.int32], starts: NDArray[np.int64], new_hashes: NDArray[np.uint64],
     new_slots: NDArray[np.int32], new_starts: NDArray[np.int64],
@@ -133,7 +134,7 @@ def _rehash(
             _place(new_hashes, new_slots, new_starts, hashes[i], slots[i], starts[i])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add(
     hashes: NDArray[np.uint64], slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8], used: int,
     data: NDArray[np.uint8], ends: NDArray[np.int64], slot: NDArray[np.int32],
@@ -153,7 +154,7 @@ def _add(
             size = end - begin
             for byte in range(4):
                 blob[used + byte] = (size >> 8 * byte) & 255
-            blob[used + 4 : used + 4 + size] = data[begin:end]
+            copy(data, begin, end, blob, used + 4)
             _place(hashes, slots, starts, hash_bytes(data, begin, end), slot[i], used)
             used += 4 + size
             added += 1
@@ -161,7 +162,7 @@ def _add(
     return used, added
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _copy_known(
     hashes: NDArray[np.uint64], slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8],
     new_hashes: NDArray[np.uint64], new_slots: NDArray[np.int32], new_starts: NDArray[np.int64], new_blob: NDArray[np.uint8],
@@ -172,7 +173,7 @@ def _copy_known(
         if hashes[i] != 0 and slots[i] >= 0:
             at = starts[i]
             size = 4 + int(blob[at]) + (int(blob[at + 1]) << 8) + (int(blob[at + 2]) << 16) + (int(blob[at + 3]) << 24)
-            new_blob[used : used + size] = blob[at : at + size]
+            copy(blob, at, at + size, new_blob, used)
             _place(new_hashes, new_slots, new_starts, hashes[i], slots[i], used)
             used += size
             count += 1

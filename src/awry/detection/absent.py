@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import kernel
+from awry.core.kernel import allocating, kernel
 
 STEADY = 30
 """Arrivals before a series' cadence is believed."""
@@ -39,7 +39,7 @@ def learn_gap(
         gap_max[s] = max(gap, usual + GAP_FADE * (gap_max[s] - usual))
 
 
-@kernel
+@allocating
 def absent(
     now_ms: int, last_seen: NDArray[np.int64], interval_ms: NDArray[np.float32], gap_max: NDArray[np.float32],
     count: NDArray[np.uint32],

@@ -12,7 +12,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import HIGH, LOW, MU, VAR, kernel
+from awry.core.kernel import kernel
+from awry.detection.state import HIGH, LOW, MU, VAR
 
 START = 32
 """Samples from which it speaks."""

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Times
 from awry.core.errors import InvalidInput
+from awry.core.kernel import allocating, kernel
 from awry.core.placement import Placement
-from awry.detection.state import kernel
 
 FIRST_YEAR, LAST_YEAR = 1970, 2099
 DAY_MS = 86_400_000
@@ -48,7 +48,7 @@ def offset_row(begins: NDArray[np.int64], low: int, high: int, time: int) -> int
     return low
 
 
-@kernel
+@allocating
 def profile_rows(
     begins: NDArray[np.int64], offsets: NDArray[np.int64], first: NDArray[np.int64], free: NDArray[np.uint8],
     rest: NDArray[np.int64], zone_row: NDArray[np.int64], free_row: NDArray[np.int64], entry: NDArray[np.uint16],

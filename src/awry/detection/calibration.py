@@ -29,8 +29,8 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.core.kernel import AHEAD, LINE, kernel, prefetch
 from awry.detection.onset import FADE, HOLD, RISE, onset
-from awry.detection.state import kernel
 
 FLOOR_P = 1e-5
 """Smallest p per sample that calibration is measured to keep within a factor 2 on every set (benchmarks/calibration.py)."""
@@ -145,9 +145,16 @@ def calibrate_rows(
     fades: (m,), what a channel's segment keeps of itself at each sample.
     """
     heads, m = strength.shape[1], channels.shape[0]
-    others = np.sum(apart)
+    others = 0
+    for k in range(m):
+        others += apart[k]
     share, rest = (SHARE, (1.0 - SHARE) / others) if others > 0 else (1.0, 1.0)
     for i in range(slot.shape[0]):
+        if i + AHEAD < slot.shape[0]:
+            prefetch(state, slot[i + AHEAD], 0)
+            prefetch(counts, slot[i + AHEAD], 0)
+            for at in range(0, 2 * BINS * (m + 1), LINE):
+                prefetch(least, slot[i + AHEAD], at)
         if math.isnan(strength[i, 0]):
             raw[i] = score[i] = segment[i] = math.nan
             continue

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Floats, Scored
 from awry.core.errors import InvalidInput
+from awry.core.kernel import kernel
 from awry.core.protocols import Judge
 from awry.detection.calibration import LEAST_P, score_of
-from awry.detection.state import kernel
 
 Rule = Literal["min_p", "harmonic", "cauchy"]
 MIN_P, HARMONIC, CAUCHY = 0, 1, 2

@@ -26,7 +26,7 @@ from awry.core.growth import grown
 from awry.detection.calendar import Calendar
 from awry.detection.onset import FADE, HOLD
 from awry.detection.records import FAMILY, FAMILY_NAMES, WEIGHT
-from awry.detection.severity import SWITCHES, WARMUP, step_rows
+from awry.detection.severity import SWITCHES, WARMUP, scratch, step_rows
 from awry.detection.speaker import PARTS
 from awry.detection.state import AGES, BYTES, COUNTERS, DOUBLES, FLOATS
 
@@ -104,7 +104,7 @@ class DefaultDetector:
         time = batch.time if self.calendar is None else self.calendar.times(self._zone, batch, self.zone_of)
         step_rows(
             self._f, self._u, self._b, self._c, self._d, batch.slot, time, batch.value,
-            raw.strength, raw.expected, raw.low, raw.high, raw.part, self._on, self._weight,
+            raw.strength, raw.expected, raw.low, raw.high, raw.part, self._on, self._weight, *scratch(),
         )  # fmt: skip
         return raw
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import kernel
+from awry.core.kernel import kernel
 
 FIRST, MOST = 512, 65_536
 """Samples after which a series is looked at, then again when they have doubled, at most so many apart."""

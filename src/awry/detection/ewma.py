@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
 from awry.core.growth import grown
-from awry.detection.state import kernel
+from awry.core.kernel import kernel
 
 MEAN, VARIANCE, SEEN = 0, 1, 2
 

@@ -18,6 +18,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.core.kernel import kernel
 from awry.detection.horizon import learn_horizon
 from awry.detection.state import (
     ANCHOR,
@@ -41,7 +42,6 @@ from awry.detection.state import (
     TREND,
     UNIT,
     N,
-    kernel,
 )
 
 LEVEL_RATE, OFFSET_RATE, ERROR_RATE = 1 / 24, 1 / 24, 1 / 200

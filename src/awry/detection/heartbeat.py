@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.core.kernel import kernel
 from awry.detection.state import (
     BEAT_COUNT,
     BEAT_FROM,
@@ -24,7 +25,6 @@ from awry.detection.state import (
     FLAT_MAX,
     FLAT_RUN,
     N,
-    kernel,
 )
 
 RATE = 0.005

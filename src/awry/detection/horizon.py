@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.core.kernel import kernel
 from awry.detection.state import (
     DRIFT,
     FAR_DAY,
@@ -24,7 +25,6 @@ from awry.detection.state import (
     NEAR_RAMP,
     NEAR_STAY,
     OFFSET,
-    kernel,
 )
 
 CYCLE = 512

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import kernel
+from awry.core.kernel import kernel
 
 ORDER = 6
 LATTICE_SIZE = 3 * ORDER

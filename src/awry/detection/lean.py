@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
 from awry.core.growth import grown
+from awry.core.kernel import kernel
 from awry.detection.beyond import beyond
 from awry.detection.calendar import Calendar
 from awry.detection.expected import band, forecast, learn_expected
@@ -60,7 +61,6 @@ from awry.detection.state import (
     SEGMENT,
     VAR,
     N,
-    kernel,
 )
 from awry.detection.streams import mean_of, usual_of
 from awry.detection.unit import enter
@@ -177,11 +177,12 @@ def step_rows(
     f: NDArray[np.float32], u: NDArray[np.uint16], b: NDArray[np.uint8], c: NDArray[np.int32], d: NDArray[np.float64],
     slot: NDArray[np.int32], time: NDArray[np.int64], value: NDArray[np.float64],
     strength: NDArray[np.float32], expected: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32],
-    part: NDArray[np.uint8],
+    part: NDArray[np.uint8], z: NDArray[np.float32], out: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Judge rows in order into strength (n, 2), expected, low, high and part (n,); f, u, b, c, d: one row per slot."""
-    z = np.zeros(STREAMS, np.float32)
-    out = np.empty(6, np.float64)
+    """Judge rows in order into strength (n, 2), expected, low, high and part (n,); f, u, b, c, d: one row per slot.
+
+    z (streams,) zero at first, out (6,): room to work in.
+    """
     for i in range(slot.shape[0]):
         s = slot[i]
         known = c[s, N] >= WARMUP
@@ -236,7 +237,7 @@ class LeanDetector:
         time = batch.time if self.calendar is None else self.calendar.times(self._zone, batch, self.zone_of)
         step_rows(
             self._f, self._u, self._b, self._c, self._d, batch.slot, time, batch.value,
-            raw.strength, raw.expected, raw.low, raw.high, raw.part,
+            raw.strength, raw.expected, raw.low, raw.high, raw.part, np.zeros(STREAMS, np.float32), np.empty(6),
         )  # fmt: skip
         return raw
 

@@ -11,8 +11,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.core.kernel import kernel
 from awry.detection.lattice import LATTICE_SIZE
-from awry.detection.state import BLOCK_POS, BLOCKS, SCALARS, N, kernel
+from awry.detection.state import BLOCK_POS, BLOCKS, SCALARS, N
 
 # f: float32
 PAST = SCALARS

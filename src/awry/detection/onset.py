@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import kernel
+from awry.core.kernel import allocating, kernel
 
 RISE = math.log(2.0)
 HOLD = 10
@@ -39,7 +39,7 @@ def onset(memory: NDArray[np.float32], waited: NDArray[np.int32], at: int, v: fl
     return False
 
 
-@kernel
+@allocating
 def mark(strength: NDArray[np.float32], hold: int, emitted: NDArray[np.float32], segment: NDArray[np.float32]) -> None:
     """Of the strengths of one series, in order: themselves at onsets and 0 elsewhere, and their segment. All float32 (n,)."""
     memory, waited, held, first = np.zeros(1, np.float32), np.zeros(1, np.int32), np.float32(0.0), True

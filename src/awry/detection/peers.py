@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 from awry.core.batch import Arrays, Batch, Raw
 from awry.core.errors import InvalidInput
 from awry.core.growth import grown
+from awry.core.kernel import allocating, kernel
 from awry.core.series_key import without_label
-from awry.detection.state import kernel
 
 LEVEL, AWAY, OWN, SEEN, OPEN, LAST_U, BEFORE_U, LAST_Q, MEAN_U, MEAN_GROUP, VARIANCE, COVARIANCE, PAIRS, EARLY = range(14)
 ROW = 14
@@ -132,7 +132,7 @@ def apart(f: NDArray[np.float64], u: float, middle: float, stray: float, memory:
     return 2.0 * math.log1p(z)
 
 
-@kernel
+@allocating
 def step_rows(
     state: NDArray[np.float64], clock: NDArray[np.int64], first: NDArray[np.int64], members: NDArray[np.int32],
     group: NDArray[np.int64], slot: NDArray[np.int32], time: NDArray[np.int64], value: NDArray[np.float64], memory: float,

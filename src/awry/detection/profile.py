@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays
-from awry.detection.state import DAY, DAY_BUCKETS, DAY_N, DAY_SCALE, DAY_VISITS, WEEK, WEEK_BUCKETS, WEEK_VISITS, N, kernel
+from awry.core.kernel import kernel
+from awry.detection.state import DAY, DAY_BUCKETS, DAY_N, DAY_SCALE, DAY_VISITS, WEEK, WEEK_BUCKETS, WEEK_VISITS, N
 
 KNOWN_VISITS = 2
 """Visits after which a bucket's mean is believed."""

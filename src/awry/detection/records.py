@@ -12,7 +12,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import BLOCK_POS, BLOCKS, CUR, DEV, MED, RANKS, STREAMS, TOP, N, kernel
+from awry.core.kernel import kernel
+from awry.detection.state import BLOCK_POS, BLOCKS, CUR, DEV, MED, RANKS, STREAMS, TOP, N
 
 BLOCK_LEAST, BLOCK_MOST = 12, 50
 """Samples in a block: an eighth of those seen, within these bounds."""

@@ -14,7 +14,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import DAY_ERRORS, RES_COUNT, RES_LEVEL, RES_NOW, RES_OFFSET, RES_SCALE, RES_SUM, N, kernel
+from awry.core.kernel import kernel
+from awry.detection.state import DAY_ERRORS, RES_COUNT, RES_LEVEL, RES_NOW, RES_OFFSET, RES_SCALE, RES_SUM, N
 
 LEVEL_RATE, SCALE_RATE, DAY_RATE = 0.1, 1.0 / 200.0, 0.2
 """Shares of a new sample in level, offset and scale; of a visit's mean error in that of its quarter hour."""

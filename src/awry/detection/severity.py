@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.core.kernel import AHEAD, LINE, kernel, prefetch
 from awry.detection.beyond import beyond
 from awry.detection.expected import band, forecast, learn_expected
 from awry.detection.heartbeat import heartbeat
@@ -19,6 +20,7 @@ from awry.detection.speaker import FLAT_PART, HEARTBEAT_PART, START_PART, speake
 from awry.detection.start import fading
 from awry.detection.state import (
     BAND_SCALE,
+    COUNTERS,
     DAY,
     DAY3,
     DAY12,
@@ -28,6 +30,7 @@ from awry.detection.state import (
     DAY_SCALE,
     DAY_VISITS,
     FLAT_RUN,
+    FLOATS,
     HELD,
     HELD_ABOVE,
     HELD_DAMP,
@@ -51,7 +54,6 @@ from awry.detection.state import (
     WEEK_N,
     WEEK_VISITS,
     N,
-    kernel,
 )
 from awry.detection.streams import fill_profile, fill_streams, usual_of
 from awry.detection.unit import enter
@@ -153,19 +155,33 @@ def judge(
 
 
 @kernel
+def fetch(f: NDArray[np.float32], c: NDArray[np.int32], d: NDArray[np.float64], s: int) -> None:
+    """Ask for what `judge` reads of slot s, while the sample before is judged; the rows of a million series lie in no cache."""
+    prefetch(d, s, 0)
+    for at in range(0, 4 * COUNTERS, LINE):
+        prefetch(c, s, at)
+    for at in range(0, 4 * DAY, LINE):
+        prefetch(f, s, at)
+    for at in range(4 * RING, 4 * FLOATS, LINE):
+        prefetch(f, s, at)
+
+
+@kernel
 def step_rows(
     f: NDArray[np.float32], u: NDArray[np.uint16], b: NDArray[np.uint8], c: NDArray[np.int32], d: NDArray[np.float64],
     slot: NDArray[np.int32], time: NDArray[np.int64], value: NDArray[np.float64],
     strength: NDArray[np.float32], expected: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32],
     part: NDArray[np.uint8], on: NDArray[np.float64], weight: NDArray[np.float32],
+    z: NDArray[np.float32], distance: NDArray[np.float32], h: NDArray[np.float32], family: NDArray[np.float64],
+    out: NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Judge rows in order into strength (n, 5), expected, low, high and part (n,); f, u, b, c, d: one row per slot."""
-    z = np.zeros(STREAMS, np.float32)
-    distance = np.empty(LAGS, np.float32)
-    h = np.empty(PCA_LAGS, np.float32)
-    family = np.zeros(FAMILIES, np.float64)
-    out = np.empty(9, np.float64)
+    """Judge rows in order into strength (n, 5), expected, low, high and part (n,); f, u, b, c, d: one row per slot.
+
+    z, distance, h, family, out: from `scratch`.
+    """
     for i in range(slot.shape[0]):
+        if i + AHEAD < slot.shape[0]:
+            fetch(f, c, d, slot[i + AHEAD])
         s = slot[i]
         known = c[s, N] >= WARMUP
         if math.isfinite(value[i]):
@@ -178,3 +194,10 @@ def step_rows(
             strength[i, :] = math.nan
             expected[i], low[i], high[i] = math.nan, math.nan, math.nan
             part[i] = 0
+
+
+def scratch() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+    """Room that `step_rows` works in, new for each call: several threads may be at it."""
+    return (
+        np.zeros(STREAMS, np.float32), np.empty(LAGS, np.float32), np.empty(PCA_LAGS, np.float32), np.zeros(FAMILIES), np.empty(9),
+    )  # fmt: skip

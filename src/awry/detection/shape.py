@@ -13,6 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.core.kernel import kernel
 from awry.detection.state import (
     MU,
     PCA,
@@ -27,7 +28,6 @@ from awry.detection.state import (
     RING_SIZE,
     VAR,
     WINDOW,
-    kernel,
 )
 
 FAR_LAG = 64

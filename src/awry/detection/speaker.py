@@ -12,8 +12,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from awry.core.kernel import kernel
 from awry.detection.records import BY_DAY, BY_WEEK, FAMILIES, FLAT, JUMP, LEVEL, SUSTAINED, TREND, VARIABILITY
-from awry.detection.state import kernel
 
 PARTS = (
     "none", "level", "sustained", "variability", "flat", "trend", "jump", "day", "week", "shape", "pca", "start",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from awry.detection.state import kernel
+from awry.core.kernel import kernel
 
 FIRST, FULL, END = 12, 128, 256
 """Samples from which it speaks, after which it fades, and at which it is silent."""

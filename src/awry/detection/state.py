@@ -7,13 +7,6 @@ the unit a power of two, so float32 is precise enough and the constants mean the
 
 from __future__ import annotations
 
-from typing import Any
-
-from numba import njit
-
-kernel: Any = njit(cache=True, nogil=True, error_model="numpy")
-"""Decorator of every kernel: cached on disk, releases the GIL, fastmath off."""
-
 # f: scalars
 E3, E4, E12, E48, E96, E400 = 0, 1, 2, 3, 4, 5
 """Exponentially weighted means of the value over that many samples."""

@@ -11,7 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import A3, A12, A48, E3, E4, E12, E48, E96, E400, RING, RING_END, N, kernel
+from awry.core.kernel import kernel
+from awry.detection.state import A3, A12, A48, E3, E4, E12, E48, E96, E400, RING, RING_END, N
 
 
 @kernel

@@ -13,7 +13,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import ANCHOR, LAST, LEAST, MU, ODD, UNIT, VAR, N, kernel
+from awry.core.kernel import kernel
+from awry.detection.state import ANCHOR, LAST, LEAST, MU, ODD, UNIT, VAR, N
 
 RANGE = 2.0**40
 """Furthest distance from the anchor, in units."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.admission import OLDEST_MS
 from awry.core.batch import Arrays, Batch
 from awry.core.growth import grown
+from awry.core.kernel import kernel
 from awry.core.tick import REASONS
 from awry.detection.absent import absent, learn_gap
 
@@ -28,7 +28,7 @@ _COLUMNS: dict[str, Any] = {
 }
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def admit(
     slot: NDArray[np.int32],
     time: NDArray[np.int64],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Scored
 from awry.core.growth import grown
+from awry.core.kernel import kernel
 
 COLUMNS = 144
 COLUMN_MS = 600_000
@@ -17,7 +17,7 @@ NONE = 255
 """Cell without a judged sample."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def paint(
     cells: NDArray[np.uint8],
     slot: NDArray[np.int32],

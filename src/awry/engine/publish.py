@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from awry.core.kernel import allocating
 from awry.engine.heat import COLUMN_MS
 from awry.engine.parking import AWAY
 from awry.engine.snapshot import Active, Snapshot
@@ -30,7 +30,7 @@ COPY_ALWAYS, COPY_SHARE, COPY_AGE_SECONDS = 20_000, 0.03, 1.0
 time, so that with a million series they are up to a second old."""
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def states(
     now: int, where: NDArray[np.uint8], last_seen: NDArray[np.int64], interval: NDArray[np.float32], absent: NDArray[np.uint8],
     count: NDArray[np.uint32], segment: NDArray[np.float32],

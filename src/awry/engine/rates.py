@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch
 from awry.core.growth import grown
+from awry.core.kernel import kernel
 from awry.core.kind import COUNTER
 from awry.core.tick import Sent
 
@@ -21,7 +21,7 @@ AT, SENT, RATE = range(3)
 """Columns by slot: Unix ms of the last value sent (0: none yet; exact in a float64), that value, and the rate as it stands."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def to_rates(
     slot: NDArray[np.int32],
     time: NDArray[np.int64],
@@ -60,7 +60,7 @@ def to_rates(
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def remember(
     slot: NDArray[np.int32],
     time: NDArray[np.int64],

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch
 from awry.core.errors import InvalidSelector
 from awry.core.hashing import probe
+from awry.core.kernel import kernel
 from awry.core.series_key import format_key, parse_key
 from awry.core.series_table import SeriesTable
 from awry.core.tick import REASONS
@@ -43,7 +43,7 @@ _PIECE_ROWS = 16_384
 _REASONS = ("malformed", "too_long", "out_of_range")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _decode(
     data: NDArray[np.uint8], at: int, end: int, now_ms: int, limit: int, hashes: NDArray[np.uint64], slots: NDArray[np.int32],
     starts: NDArray[np.int64], blob: NDArray[np.uint8], slot: NDArray[np.int32], time: NDArray[np.int64],

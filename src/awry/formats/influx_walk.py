@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.hashing import probe
+from awry.core.kernel import kernel
 from awry.formats.numbers import (
     CUT,
     EXACT,
@@ -29,7 +29,7 @@ _NOTHING, _YES, _NO = -1, 1, 0
 _MOST_UNIT = np.uint64(922_337_203_685_477_580)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _truth(data: NDArray[np.uint8], at: int) -> Any:
     """(1, 0 or -1 for no such word, after) of t, T, true, True, TRUE and the same of false."""
     first = data[at]
@@ -50,7 +50,7 @@ def _truth(data: NDArray[np.uint8], at: int) -> Any:
     return _NOTHING, at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _whole(data: NDArray[np.uint8], at: int, stop: int) -> bool:
     """Whether data[at:stop] is digits behind an optional sign."""
     if data[at] == 45 or data[at] == 43:
@@ -62,7 +62,7 @@ def _whole(data: NDArray[np.uint8], at: int, stop: int) -> bool:
     return good
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _when(data: NDArray[np.uint8], at: int, times: int, parts: int) -> Any:
     """(whether it is a whole number, whether it fits, Unix ms, after) of a time whose unit is times / parts milliseconds."""
     negative = data[at] == 45
@@ -84,14 +84,14 @@ def _when(data: NDArray[np.uint8], at: int, times: int, parts: int) -> Any:
     return True, MIN_TIME_MS <= ms <= MAX_TIME_MS, ms, at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _copy(data: NDArray[np.uint8], start: int, stop: int, scratch: NDArray[np.uint8], to: int) -> int:
     for i in range(start, stop):
         scratch[to + i - start] = data[i]
     return to + stop - start
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def walk(
     data: NDArray[np.uint8], at: int, end: int, now_ms: int, times: int, parts: int, limit: int, hashes: NDArray[np.uint64],
     slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8], scratch: NDArray[np.uint8],

@@ -9,10 +9,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.hashing import load8
+from awry.core.kernel import kernel
 
 NOT_A_NUMBER, EXACT, CUT, NAN, INFINITE = 0, 1, 2, 3, 4
 """What `scan_number` found: nothing, all digits, more than 19 digits (the mantissa is cut), the word nan, the word inf."""
@@ -53,7 +53,7 @@ _SIXES = np.uint64(0x0606060606060606)
 _PAIR = np.uint64(0x000000FF000000FF)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def word_end(data: NDArray[np.uint8], at: int) -> int:
     """Index of the first byte at or after `at` that is a blank or a control character (<= 0x20)."""
     while True:
@@ -65,7 +65,7 @@ def word_end(data: NDArray[np.uint8], at: int) -> int:
         at += 8
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def line_end(data: NDArray[np.uint8], at: int) -> int:
     """Index of the first line feed at or after `at`."""
     while True:
@@ -77,7 +77,7 @@ def line_end(data: NDArray[np.uint8], at: int) -> int:
         at += 8
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _digits(data: NDArray[np.uint8], at: int, mantissa: np.uint64, count: int) -> Any:
     """Append digits to a mantissa of `count` significant ones, 19 at most; tells (mantissa, count, after, dropped digits)."""
     dropped = 0
@@ -107,12 +107,12 @@ def _digits(data: NDArray[np.uint8], at: int, mantissa: np.uint64, count: int) -
         at += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_word(data: NDArray[np.uint8], at: int, a: int, b: int, c: int) -> bool:
     return bool((data[at] | 32) == a and (data[at + 1] | 32) == b and (data[at + 2] | 32) == c)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scan_number(data: NDArray[np.uint8], at: int) -> Any:
     """Read [+-]digits[.digits][e[+-]digits], nan, inf or infinity; tells (kind, negative, mantissa, power of ten, after)."""
     negative = False
@@ -158,7 +158,7 @@ def scan_number(data: NDArray[np.uint8], at: int) -> Any:
     return CUT if dropped else EXACT, negative, mantissa, power, at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _multiply(a: np.uint64, b: np.uint64) -> Any:
     """(high, low) words of the product of two words."""
     shift = np.uint64(32)
@@ -167,7 +167,7 @@ def _multiply(a: np.uint64, b: np.uint64) -> Any:
     return high_a * high_b + (middle >> shift) + ((low_a * high_b + (middle & _LOW)) >> shift), a * b
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _nearest(mantissa: np.uint64, power: int) -> Any:
     """(whether it is sure, the nearest double): mantissa times 128 bits of 10**power. Lemire 2021, doi 10.1002/spe.2984."""
     zeros = 0
@@ -194,7 +194,7 @@ def _nearest(mantissa: np.uint64, power: int) -> Any:
     return True, math.ldexp(np.float64(digits), ((217_706 * power) >> 16) + 11 - zeros + int(top))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exact_float(negative: bool, mantissa: np.uint64, power: int) -> Any:
     """(whether it is sure, mantissa * 10**power rounded once, as `float()` does)."""
     if mantissa == 0:
@@ -210,7 +210,7 @@ def exact_float(negative: bool, mantissa: np.uint64, power: int) -> Any:
     return sure, -value if negative else value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def milliseconds(negative: bool, mantissa: np.uint64, power: int) -> Any:
     """(whether it fits, seconds as Unix ms, rounded half up) of mantissa * 10**power seconds."""
     power += 3

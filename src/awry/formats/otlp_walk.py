@@ -157,7 +157,7 @@ def _kept(data: NDArray[np.uint8], at: int, end: int, keep: Keep) -> bool:
         if tag == 10:
             start, stop = inner, after
         at = after
-    return probe(keep.hashes, keep.slots, keep.starts, keep.blob, data, start, stop) >= 0
+    return bool(probe(keep.hashes, keep.slots, keep.starts, keep.blob, data, start, stop) >= 0)
 
 
 @njit(cache=True, nogil=True)

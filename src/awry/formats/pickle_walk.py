@@ -9,10 +9,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.hashing import load8, probe
+from awry.core.kernel import allocating, kernel
 from awry.formats.numbers import MAX_TIME_MS, MIN_TIME_MS
 
 MEMO = 262_144
@@ -21,7 +21,7 @@ LEAST_BYTES = 8
 """Bytes of the shortest row: a name from the memo, two small numbers, two tuples, and its appending."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _little(data: NDArray[np.uint8], at: int, size: int) -> int:
     """An unsigned little-endian number of `size` bytes, at most 4."""
     number = np.int64(0)
@@ -30,7 +30,7 @@ def _little(data: NDArray[np.uint8], at: int, size: int) -> int:
     return int(number)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number(data: NDArray[np.uint8], at: int, word: NDArray[np.uint64], real: NDArray[np.float64]) -> Any:
     """(after, value) of the number whose opcode is at `at`; after is -1 when none is. word, real: (1,), the same eight bytes."""
     op = data[at]
@@ -54,7 +54,7 @@ def _number(data: NDArray[np.uint8], at: int, word: NDArray[np.uint64], real: ND
     return -1, 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put(
     data: NDArray[np.uint8], at: int, count: int, memo: NDArray[np.int64], mark: int, start: int, stop: int
 ) -> tuple[int, int]:
@@ -77,7 +77,7 @@ def _put(
     return at, count + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _frame(
     data: NDArray[np.uint8], at: int, end: int, now_ms: int, mark: int, memo: NDArray[np.int64], row: int,
     time: NDArray[np.int64], value: NDArray[np.float64], name: NDArray[np.int64], word: NDArray[np.uint64],
@@ -146,7 +146,7 @@ def _frame(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def walk(
     data: NDArray[np.uint8], at: int, end: int, now_ms: int, mark: int, memo: NDArray[np.int64], hashes: NDArray[np.uint64],
     slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8], slot: NDArray[np.int32],

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.hashing import load8, probe
+from awry.core.kernel import allocating, kernel
 from awry.formats.numbers import MAX_TIME_MS, MIN_TIME_MS
 
 MAX_REFS = 128
@@ -27,7 +27,7 @@ STALE_MARK = np.uint64(0x7FF0000000000002)
 _NAN = np.uint64(0x7FF8000000000000)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def varint(data: NDArray[np.uint8], at: int, end: int) -> Any:
     """(value, after); after is -1 when it does not end before `end` or is over ten bytes."""
     if at < end and data[at] < 128:
@@ -44,7 +44,7 @@ def varint(data: NDArray[np.uint8], at: int, end: int) -> Any:
     return value, -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def field(data: NDArray[np.uint8], at: int, end: int) -> Any:
     """(tag, start of the content, after the field); after is -1 when the field does not fit. A varint's content is read again."""
     tag, at = varint(data, at, end)
@@ -67,7 +67,7 @@ def field(data: NDArray[np.uint8], at: int, end: int) -> Any:
     return np.int64(0), at, -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def symbols(data: NDArray[np.uint8], end: int, places: NDArray[np.int64]) -> Any:
     """Find the symbols (field 4) of a 2.0 request: (how many, -1 or where it does not parse). places: (room, 2)."""
     at = count = 0
@@ -83,7 +83,7 @@ def symbols(data: NDArray[np.uint8], end: int, places: NDArray[np.int64]) -> Any
     return count, -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sample(data: NDArray[np.uint8], at: int, end: int) -> Any:
     """(bits of the value, Unix ms, whether it parses)."""
     bits, ms = np.uint64(0), np.uint64(0)
@@ -99,7 +99,7 @@ def _sample(data: NDArray[np.uint8], at: int, end: int) -> Any:
     return bits, np.int64(ms), True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put_size(out: NDArray[np.uint8], at: int, size: int) -> int:
     while size >= 128:
         out[at] = (size & 127) | 128
@@ -109,7 +109,7 @@ def put_size(out: NDArray[np.uint8], at: int, size: int) -> int:
     return at + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _blob(
     data: NDArray[np.uint8], places: NDArray[np.int64], known: int, refs: NDArray[np.int64], count: int, out: NDArray[np.uint8]
 ) -> int:
@@ -141,7 +141,7 @@ def _blob(
     return used
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def walk(
     data: NDArray[np.uint8], end: int, version: int, places: NDArray[np.int64], hashes: NDArray[np.uint64],
     slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8], slot: NDArray[np.int32],

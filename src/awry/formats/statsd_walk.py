@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.hashing import hash_bytes, probe
+from awry.core.kernel import allocating, copy, kernel
 from awry.formats.numbers import CUT, EXACT, FAR, exact_float, line_end, scan_number
 
 COUNTER, GAUGE, TIMER, SET = 0, 1, 2, 3
@@ -26,7 +26,7 @@ _UNKNOWN, _NONE = -1, -2
 _TENTH = np.uint64(10**18)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mix(a: int, b: int) -> np.uint64:
     """A well spread 64-bit number of two (the finisher of SplitMix64, Steele et al. 2014, doi 10.1145/2714064.2660195)."""
     z = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(b)
@@ -35,7 +35,7 @@ def _mix(a: int, b: int) -> np.uint64:
     return np.uint64(z ^ (z >> np.uint64(31)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _value(data: NDArray[np.uint8], at: int) -> Any:
     """(whether it is a finite number, value, after). Digits beyond the 19th may cost the last bit."""
     kind, negative, mantissa, power, at = scan_number(data, at)
@@ -51,14 +51,14 @@ def _value(data: NDArray[np.uint8], at: int) -> Any:
     return math.isfinite(value), value, at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(data: NDArray[np.uint8], at: int, stop: int, byte: int) -> int:
     while at < stop and data[at] != byte:
         at += 1
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _keep(entry: int, value: float, seen: int, kept: NDArray[np.int32], chain: NDArray[np.int32], pool: NDArray[np.float64],
           used: NDArray[np.int64]) -> None:  # fmt: skip
     """Remember a timer's value, its `seen`th of the window: all while there is room, then a fair sample.
@@ -80,7 +80,7 @@ def _keep(entry: int, value: float, seen: int, kept: NDArray[np.int32], chain: N
     kept[entry] = place + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _insert(sets: NDArray[np.uint64], mark: np.uint64) -> int:
     """1 when the mark is new, 0 when it is there, -1 when there is no room for it. sets: (power of two,), 0 = free."""
     mask = sets.shape[0] - 1
@@ -95,7 +95,7 @@ def _insert(sets: NDArray[np.uint64], mark: np.uint64) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather(
     data: NDArray[np.uint8], at: int, end: int, given: int, room: bool, window: int, line_bytes: int, hashes: NDArray[np.uint64],
     slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8], scratch: NDArray[np.uint8],
@@ -183,11 +183,11 @@ def gather(
             at = after
             continue
         size = name_end - line
-        scratch[:size] = data[line:name_end]
+        copy(data, line, name_end, scratch, 0)
         scratch[size] = 124
         scratch[size + 1] = LETTERS[which]
         raw = size + 2
-        scratch[raw : raw + tags_end - tags] = data[tags:tags_end]
+        copy(data, tags, tags_end, scratch, raw)
         raw += tags_end - tags
         entry = given if given >= 0 else probe(hashes, slots, starts, blob, scratch, 0, raw)
         given = _UNKNOWN
@@ -232,7 +232,7 @@ def gather(
     return at, 0, 0
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def settle(
     rows: int, window: int, idle: int, seconds: float, kind: NDArray[np.int8], last: NDArray[np.int32],
     total: NDArray[np.float64], count: NDArray[np.float64], seen: NDArray[np.int64], most: NDArray[np.float64],
@@ -270,7 +270,7 @@ def settle(
                     out[row, 2 + i] = ordered[low] + (ordered[high] - ordered[low]) * (at - low)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def look_up(
     cells: NDArray[np.int64], span: NDArray[np.int64], keys: NDArray[np.uint8], hashes: NDArray[np.uint64],
     slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8], out: NDArray[np.int32],

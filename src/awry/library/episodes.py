@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Floats, Scored, Slots
+from awry.core.kernel import allocating
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def find_episodes(batch: Batch, scored: Scored, threshold: NDArray[np.float64], 
     return Episodes(batch.slot[start][order].astype(np.int64), start[order], end[order], peak[order])
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _episodes(
     slot: Slots, score: Floats, segment: Floats, raw: Floats, threshold: NDArray[np.float64], clear: NDArray[np.float64]
 ) -> NDArray[np.int64]:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from awry.core.batch import Batch, Scored
 from awry.core.errors import InvalidInput
+from awry.core.kernel import kernel
 from awry.core.protocols import Judge
 from awry.core.tick import REASONS
 from awry.library.detect import COLUMNS
@@ -180,7 +180,7 @@ def _wide(column: NDArray[Any], n: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.broadcast_to(column, n) if n else column[:0])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _admit(
     slot: NDArray[np.int32], time: NDArray[np.int64], value: NDArray[np.float64], newest: NDArray[np.int64],
     reason: NDArray[np.uint8], duplicate: int, late: int, infinite: int,

@@ -9,22 +9,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from awry.core.kernel import allocating, kernel
 
 NAN16 = 65_535
 """A NaN among the multiples of 0.0001."""
 STEPS = 10_000.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def narrow(value: np.float32) -> int:
     """The value in steps of 0.0001; NAN16 for NaN and all that lies outside."""
     steps = np.rint(np.float64(value) * STEPS)
     return NAN16 if np.isnan(steps) or steps < 0.0 or steps >= NAN16 else int(steps)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def fits(column: NDArray[np.float32], bits: NDArray[np.uint32]) -> bool:
     """Whether a column (n,), given with its bits, is the same after `narrow`; a NaN with a sign is not."""
     for i in range(column.shape[0]):
@@ -37,7 +38,7 @@ def fits(column: NDArray[np.float32], bits: NDArray[np.uint32]) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@allocating
 def write_planes(
     slot: NDArray[np.int32], time: NDArray[np.int64], value: NDArray[np.float64], value_bits: NDArray[np.uint64],
     raw: NDArray[np.uint32], score: NDArray[np.float32], score_bits: NDArray[np.uint32], wide_score: bool,
@@ -73,7 +74,7 @@ def write_planes(
     out[at : at + n] = part
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _planes(column: NDArray[Any], size: int, out: NDArray[np.uint8], at: int) -> int:
     # Byte by byte over all rows: the inner loop is one that the compiler turns into vector instructions.
     n = column.shape[0]
@@ -86,7 +87,7 @@ def _planes(column: NDArray[Any], size: int, out: NDArray[np.uint8], at: int) ->
     return at
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@allocating
 def _steps(column: NDArray[np.float32]) -> NDArray[np.uint16]:
     steps = np.empty(column.shape[0], np.uint16)
     for i in range(column.shape[0]):

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select
 
 from awry.core.batch import Batch, Scored
+from awry.core.kernel import kernel
 from awry.stores.commit import set_meta
 from awry.stores.connect import Database, guarded
 from awry.stores.options import GROUP_SLOTS, Fault, StoreOptions
@@ -177,14 +177,14 @@ class Sorter:
         return self._placed < n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_slots(slot: NDArray[np.int32], place: NDArray[np.int64]) -> None:
     """Count rows of each slot (n,) into place[slot + 1]."""
     for i in range(slot.shape[0]):
         place[slot[i] + 1] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def place_rows(slot: NDArray[np.int32], first: int, place: NDArray[np.int64], order: NDArray[np.int64]) -> None:
     """Put rows first, first + 1, … with these slots (n,) into `order`, each at place[slot], which moves on."""
     for i in range(slot.shape[0]):

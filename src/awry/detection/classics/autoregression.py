@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
+from awry.core.kernel import allocating, kernel
 from awry.detection.classics.rows import MOST, NORMAL_FROM_MEAN, USABLE, Rows, blank, check_options, printable, strength_of
-from awry.detection.state import kernel
 
 LAGS = 8
 SEEN, MEAN, VARIANCE, ERROR = 0, 1, 2, 3
@@ -87,7 +87,7 @@ def learn(row: NDArray[np.float64], x: float) -> None:
     row[SEEN] = n + 1.0
 
 
-@kernel
+@allocating
 def step_rows(
     state: NDArray[np.float64], slot: NDArray[np.int32], value: NDArray[np.float64], keep: float, memory: float, warmup: int,
     strength: NDArray[np.float32], expected: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32],

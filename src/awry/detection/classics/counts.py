@@ -30,9 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
+from awry.core.kernel import kernel
 from awry.detection.classics.rows import USABLE, Rows, printable
 from awry.detection.profile import HOUR_MS, bucket_of
-from awry.detection.state import kernel
 
 SEEN, LEAST_NOW, LEAST_BEFORE, WINDOW_AT, RATE, SIZE, SIZE_VARIANCE, EVENTS, UNIT = 0, 1, 2, 3, 4, 5, 6, 7, 8
 """Sizes are kept as values, not relative to the floor, so that a new floor needs nothing moved."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
+from awry.core.kernel import kernel
 from awry.detection.classics.rows import MOST_Z, USABLE, Rows, blank, check_options, printable
-from awry.detection.state import kernel
 
 SEEN, MEAN, DEVIATION, HELD = 0, 1, 2, 3
 WINDOW_AT = 4

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from awry.core.batch import Arrays, Batch, Raw
 from awry.core.errors import InvalidInput
 from awry.core.growth import grown
-from awry.detection.state import kernel
+from awry.core.kernel import allocating, kernel
 
 MEAN, VARIANCE, SEEN, FILLED, SIZE, RING = 0, 1, 2, 3, 4, 5
 FIRST = 64
@@ -88,7 +88,7 @@ def fall(
         level += 1
 
 
-@kernel
+@allocating
 def step_rows(
     state: NDArray[np.float64], mass: NDArray[np.uint8], axis: NDArray[np.int8], place: NDArray[np.float64],
     slot: NDArray[np.int32], value: NDArray[np.float64], memory: float, window: int, size: int, warmup: int,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
+from awry.core.kernel import kernel
 from awry.detection.classics.rows import NORMAL_FROM_MEAN, USABLE, Rows, blank, check_options, printable, strength_of
-from awry.detection.state import kernel
 
 SEEN, ANCHOR, LEVEL, TREND, SPREAD, TIME, INTERVAL, QUARTER, IN_VISIT, SEASONAL = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 """Samples; the first value; level; trend per interval; mean |error|; time of the last sample and usual distance of two (ms);

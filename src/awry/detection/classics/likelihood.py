@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
+from awry.core.kernel import kernel
 from awry.detection.classics.rows import USABLE, Rows, blank, printable
-from awry.detection.state import kernel
 
 MEAN, VARIANCE, SEEN, SHORT_MEAN, SHORT_VARIANCE, SHORT_SEEN, LAST_TAIL, RING = 0, 1, 2, 3, 4, 5, 6, 7
 LEAST_MEAN, LEAST_VARIANCE = 0.03, 0.0003

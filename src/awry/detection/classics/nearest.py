@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
+from awry.core.kernel import allocating, kernel
 from awry.detection.classics.rows import NORMAL_FROM_MEAN, USABLE, Rows, blank, check_options, printable, strength_of
 from awry.detection.shape import least
-from awry.detection.state import kernel
 
 LENGTH = 8
 """Values in a window."""
@@ -59,7 +59,7 @@ def nearest_window(ring: NDArray[np.float64], distance: NDArray[np.float64], wor
     return math.sqrt(smallest / LENGTH), at
 
 
-@kernel
+@allocating
 def step_rows(
     state: NDArray[np.float64], slot: NDArray[np.int32], value: NDArray[np.float64], windows: int, memory: float, warmup: int,
     strength: NDArray[np.float32], expected: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32],

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
+from awry.core.kernel import allocating, kernel
 from awry.detection.classics.rows import USABLE, Rows, blank, check_options, printable
-from awry.detection.state import kernel
 
 SEEN, MEAN, VARIANCE, END, RING = 0, 1, 2, 3, 4
 SLACK = 32
@@ -47,7 +47,7 @@ def even(count: np.uint64) -> float:
     return float(bits(count) >> np.uint64(11)) * PER_53
 
 
-@kernel
+@allocating
 def displacement(cloud: NDArray[np.float64], mine: NDArray[np.float64], count: np.uint64) -> float:
     """Collusive displacement of the point `mine` (d,) in one random cut tree of it and the columns of `cloud` (d, n).
 
@@ -90,7 +90,7 @@ def displacement(cloud: NDArray[np.float64], mine: NDArray[np.float64], count: n
     return most
 
 
-@kernel
+@allocating
 def step_rows(
     state: NDArray[np.float64], slot: NDArray[np.int32], value: NDArray[np.float64], memory: float, shingle: int, trees: int,
     sample: int, ring: int, warmup: int, strength: NDArray[np.float32], expected: NDArray[np.float32], low: NDArray[np.float32],

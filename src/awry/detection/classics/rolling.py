@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Arrays, Batch, Raw
+from awry.core.kernel import kernel
 from awry.detection.classics.rows import USABLE, Rows, blank, check_options, printable, strength_of
-from awry.detection.state import kernel
 
 HELD, NEXT = 0, 1
 """Values held, and where in the ring the next one goes."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from awry.core.batch import Arrays, Raw
 from awry.core.errors import InvalidInput
 from awry.core.growth import grown
-from awry.detection.state import kernel
+from awry.core.kernel import kernel
 
 USABLE = 1e150
 """Values from here on are taken as missing: their squares would not be finite."""

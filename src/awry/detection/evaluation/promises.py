@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch, Floats, Times, Values
+from awry.core.kernel import allocating
 from awry.core.protocols import Judge
 from awry.detection.catalogue import make_judge
 from awry.detection.evaluation.labelled import read_sets
 from awry.detection.evaluation.synthetic import synthetic
-from awry.detection.state import kernel
 
 PROMISES = (1e-3, 1e-4, 1e-5)
 START = 500
@@ -39,7 +39,7 @@ Series = tuple[Times, Values, NDArray[np.bool_]]
 """Times, values and labels of one series."""
 
 
-@kernel
+@allocating
 def episodes(score: Floats, limit: float) -> NDArray[np.bool_]:
     """Rows at which an alert episode begins; a row without a score is none."""
     begun = np.zeros(score.shape[0], np.bool_)

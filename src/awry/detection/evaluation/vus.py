@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.detection.state import kernel
+from awry.core.kernel import allocating
 
 THRESHOLDS = 250
 FIRST_ROWS, LAGS, BASE = 20_000, 400, 3
@@ -64,7 +64,7 @@ def vus_pr(strength: NDArray[Any], truth: NDArray[np.bool_], window: int) -> flo
     return float(_volume(bucket, predicted, starts, ends, len(truth), window))
 
 
-@kernel
+@allocating
 def _volume(
     bucket: NDArray[np.int64], predicted: NDArray[np.float64], starts: NDArray[np.int64], ends: NDArray[np.int64],
     rows: int, longest: int,

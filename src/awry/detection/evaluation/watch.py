@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from awry.core.batch import Arrays, Batch, Floats, Raw, Times, Values
 from awry.core.errors import InvalidInput
 from awry.core.growth import grown
+from awry.core.kernel import kernel
 from awry.detection.catalogue import make_judge
 from awry.detection.onset import HOLD, onset
-from awry.detection.state import kernel
 
 RAW, SCORE = "raw", "score"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from awry.core.kernel import allocating
 from awry.core.series_table import SeriesTable
 from awry.server.pages import words
 from awry.server.pages.render import match_url, series_url
@@ -105,7 +105,7 @@ def _columns(snapshot: Snapshot, count: int) -> NDArray[np.int64]:
     return places
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def weigh(heat: NDArray[np.uint8], columns: NDArray[np.int64]) -> NDArray[np.float64]:
     """How strange each series is, from its cells in these columns: what `weigh_lanes` says of them, without copying all of them.
 
@@ -124,7 +124,7 @@ def weigh(heat: NDArray[np.uint8], columns: NDArray[np.int64]) -> NDArray[np.flo
     return weights
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def merge(heat: NDArray[np.uint8], columns: NDArray[np.int64], codes: NDArray[np.int32], groups: int) -> NDArray[np.uint8]:
     """The worst cell of each group's series in each of these columns, (groups, columns): 0 = no judged sample, else shade + 1.
 
