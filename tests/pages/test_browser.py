@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from tests.pages.conftest import KEYS, MINUTE, spike
 from tests.server.live import Live
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 OpenPage = Callable[..., Page]
 SERIES = "/series?key=" + quote(KEYS[1]) + "&range=6h"
 

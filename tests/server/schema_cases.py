@@ -35,7 +35,7 @@ def schema() -> schemathesis.BaseSchema:
 
 
 def send_cases(operation: str, url: str) -> int:
-    """Send what the document allows and what it forbids ("GET /path"): its examples, its limits and anything; how many were sent."""
+    """Send what the document allows and what it forbids ("GET /path"): examples, limits and anything; how many were sent."""
     method, path = operation.split(" ", 1)
     sent = 0
 

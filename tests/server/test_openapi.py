@@ -12,7 +12,6 @@ from awry.server.app import App, private_config
 from awry.server.openapi import document
 from tests.server.live import Live
 
-
 OPERATIONS = [f"{method.upper()} {path}" for path, methods in document("test")["paths"].items() for method in methods]
 
 
