@@ -49,6 +49,7 @@ lint: $(VENV)/.dev ## ruff and mypy only
 kernels: $(VENV)/.dev
 	@$(VENV)/bin/python -c 'from awry.cli.serve import compile_kernels; compile_kernels()'
 
+# worksteal: a worker takes files in their order, so that what the tests of a file share is made once, and helps the other at the end.
 check: lint kernels ## the fast subset: ruff, mypy, docs tests, fast tests
 	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not slow and not long and not browser" $(ARGS)
 
