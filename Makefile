@@ -49,14 +49,15 @@ lint: $(VENV)/.dev ## ruff and mypy only
 kernels: $(VENV)/.dev
 	@$(VENV)/bin/python -c 'from awry.cli.serve import compile_kernels; compile_kernels()'
 
+# worksteal: a worker takes files in their order, so that what the tests of a file share is made once, and helps the other at the end.
 check: lint kernels ## the fast subset: ruff, mypy, docs tests, fast tests
-	@$(PYTEST) -q -n $(WORKERS) --dist loadgroup -m "not slow and not long and not browser" $(ARGS)
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not slow and not long and not browser" $(ARGS)
 
 test: kernels ## the whole suite but the minutes-long tests
-	@$(PYTEST) -q -n $(WORKERS) --dist loadgroup -m "not long" $(ARGS)
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
 
 test-long: kernels ## chaos, tutorials, slow peers
-	@$(PYTEST) -q -n $(WORKERS) --dist loadgroup -m "long" $(ARGS)
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "long" $(ARGS)
 
 docs: $(VENV)/.dev ## build the documentation into site/
 	@$(VENV)/bin/python scripts/generate_docs.py

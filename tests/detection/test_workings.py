@@ -33,13 +33,15 @@ def test_the_odds_are_those_of_the_score(name: str) -> None:
     untouched.grow(2)
     asked = 0
     for seed in (1, 2):
-        for i, value in enumerate(series(seed).tolist()):
-            batch = Batch.of([seed - 1], [1_700_000_000_000 + 60_000 * i], [value])
+        times = 1_700_000_000_000 + 60_000 * np.arange(ROWS)
+        whole = Batch.of(np.full(ROWS, seed - 1), times, series(seed))
+        plain = untouched.step(whole)
+        for i in range(ROWS):
+            batch = whole.take(slice(i, i + 1))
             inside = workings(judge, name, batch) if i % 3 == 0 or i > 590 else None
             scored = judge.step(batch)
-            plain = untouched.step(batch)
-            assert scored.score.tobytes() == plain.score.tobytes()
-            assert scored.raw.tobytes() == plain.raw.tobytes()
+            assert scored.score.tobytes() == plain.score[i : i + 1].tobytes()
+            assert scored.raw.tobytes() == plain.raw[i : i + 1].tobytes()
             if inside is None:
                 assert i % 3 or math.isnan(scored.score[0])
                 continue

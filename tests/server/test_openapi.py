@@ -6,23 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, settings
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.routing import Route
 
 from awry.server.app import App, private_config
 from awry.server.openapi import document
 from tests.server.live import Live
 
-
-@schemathesis.serializer("application/x-protobuf", "application/x-ndjson")
-def as_it_is(ctx: object, value: object) -> bytes:
-    """Bodies that are no JSON are sent as generated."""
-    return value if isinstance(value, bytes) else str(getattr(value, "data", value)).encode()
-
-
-schema = schemathesis.openapi.from_dict(document("test"))
+OPERATIONS = [f"{method.upper()} {path}" for path, methods in document("test")["paths"].items() for method in methods]
 
 
 def test_every_route_of_the_api_is_described(tmp_path: Path) -> None:
@@ -46,17 +36,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@schema.parametrize()
-@settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_the_server_keeps_its_document(case: schemathesis.Case, url: str) -> None:
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_server_keeps_its_document(operation: str, url: str) -> None:
     """Whatever is sent, the answer has a described status, shape and type, and is never a server error.
 
     Valid data may be refused all the same: that a rule has a threshold or a budget, say, is no matter of a schema.
     """
-    case.call_and_validate(base_url=url, excluded_checks=[positive_data_acceptance])
+    from tests.server.schema_cases import send_cases
+
+    assert send_cases(operation, url) > 0

@@ -200,7 +200,7 @@ def document(version: str) -> Json:
                 "Create or change a rule.",
                 _ok("Changed.", "Rule") | _ok("Created.", "Rule", 201),
                 _WRITE,
-                rule,
+                _json("RuleOfAnyName"),
                 [_path("name")],
             ),
             "delete": _operation("deleteRule", "Delete a rule.", _empty("Gone."), (404, 409, 503), params=[_path("name")]),

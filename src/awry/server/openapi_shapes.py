@@ -208,6 +208,7 @@ SCHEMAS: Json = {
     "Incidents": _object({"incidents": _list(_object(_INCIDENT)), "next": MARK}),
     "IncidentWithChanges": _object({**_INCIDENT, "changes": _list(_object(_CHANGE))}),
     "RuleIn": _object(_RULE_IN, tuple(name for name in _RULE_IN if name != "name"), closed=True),
+    "RuleOfAnyName": _object(_RULE_IN, tuple(_RULE_IN), closed=True),
     "Anything": {"type": "object"},
     "Rule": _object(
         {
@@ -223,7 +224,7 @@ SCHEMAS: Json = {
     "Rules": _object({"rules": _list(ref("Rule"))}),
     "Verdict": _object({"valid": FLAG, "error": {"anyOf": [{"type": "object"}, {"type": "null"}]}, "rule": _maybe(ref("Rule"))}),
     "DryRunIn": _object(
-        {"rule": ref("RuleIn"), "days": {"type": "number", "exclusiveMinimum": 0, "maximum": 30}}, ("days",), closed=True
+        {"rule": ref("RuleOfAnyName"), "days": {"type": "number", "exclusiveMinimum": 0, "maximum": 30}}, ("days",), closed=True
     ),
     "DryRun": _object(_DRY_RUN),
     "SilenceIn": _object(_SILENCE_IN, tuple(name for name in _SILENCE_IN if name != "selector"), closed=True),
