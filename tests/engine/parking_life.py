@@ -65,8 +65,7 @@ class Life:
         keys = list(found.keys)
         self.pipeline = Pipeline(self.judge, keys, settings, fetch=self.store.parked)
         marks = self.pipeline.load(found.blocks)
-        for tick in found.ticks:
-            self.pipeline.replay(tick, marks)
+        self.pipeline.replay(found.ticks, marks)
         self.pipeline.seq = max(self.pipeline.seq, found.last_seq)
         self.pipeline.incidents.number_after(found.last_incident, found.last_change)
         self.table.restore(keys)

@@ -225,8 +225,7 @@ def test_replay_equals_never_stopping(cut: int, lag: int) -> None:
         ticks += [timer] if timer else []
     twin = make(keys)
     marks = twin.load(saved) if cut else Marks()
-    for tick in ticks:
-        twin.replay(tick, marks)
+    twin.replay(ticks, marks)
     assert state(pipeline) == state(twin)
 
 

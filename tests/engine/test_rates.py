@@ -151,8 +151,7 @@ def test_a_crash_between_any_two_samples_leaves_no_trace(saves: int) -> None:
         found = store.recover()
         second = make(found.kinds + KINDS[len(found.kinds) :])
         marks = second.load(found.blocks)
-        for tick in found.ticks:
-            second.replay(tick, marks)
+        second.replay(found.ticks, marks)
         second.rates.know(found.kinds)
         assert state(first) == state(second), f"dies at {dies}"
         rest = [second.step(now, batch, commands)[0] for now, batch, commands in stream(1)[dies:]]

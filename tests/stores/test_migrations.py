@@ -48,8 +48,7 @@ def recovered(store: SqlStore) -> Pipeline:
     found = store.recover()
     pipeline = Pipeline(Router(), list(found.keys), EngineSettings(shards=1))
     marks = pipeline.load(found.blocks)
-    for tick in found.ticks:
-        pipeline.replay(tick, marks)
+    pipeline.replay(found.ticks, marks)
     assert 0 == pipeline.relearning
     return pipeline
 

@@ -249,10 +249,9 @@ class Engine:
             log.warning(
                 "detector state of %d series is of another version of Awry: they are learned anew", self._pipeline.relearning
             )
-        for tick in found.ticks:
-            self._pipeline.replay(tick, marks)
-            self._now = max(self._now, tick.time)
-        self._go_on_from(max(self._now, found.last_tick))
+        self._pipeline.grow(len(keys))  # at once: while ticks are replayed the judge is at work
+        newest = self._pipeline.replay(found.ticks, marks)
+        self._go_on_from(max(newest, found.last_tick))
         self._pipeline.seq = max(self._pipeline.seq, found.last_seq)
         self._pipeline.incidents.number_after(found.last_incident, found.last_change)
         self._pipeline.rates.know(found.kinds)

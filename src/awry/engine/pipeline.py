@@ -18,6 +18,7 @@ from awry.core.tick import Block, Tick
 from awry.detection.calibration import score_of
 from awry.engine import blocks
 from awry.engine.arrivals import LATE, Arrivals
+from awry.engine.backlog import Backlog
 from awry.engine.commands import (
     Command,
     DeleteRule,
@@ -74,6 +75,7 @@ class Pipeline:
         self._next_block = 0
         self._settings = settings
         self._pool = pool
+        self._backlog = Backlog(judge, settings.shards, pool)
 
     def grow(self, slots: int) -> None:
         """Have state for this many slots."""
@@ -134,32 +136,14 @@ class Pipeline:
             incidents=tuple(incidents), changes=tuple(changes), positions=positions or {},
         )  # fmt: skip
 
-    def replay(self, tick: Tick, marks: blocks.Marks) -> None:
-        """Apply a stored tick to whatever state was saved before it; see `blocks.Marks`."""
-        self.grow(max([self._needed(tick.batch), *(slot + 1 for slot, _ in tick.series)]))
-        self.seq = max(self.seq, tick.seq)
-        parked, born = [slot for slot, _ in tick.parked], [slot for slot, _ in tick.series]
-        self.parking.begin_again(self._empty_ones(marks, marks.ones_behind(born, tick.seq)))
-        self.parking.take_back(marks.ones_behind(tick.back, tick.seq), tick.seq)
-        behind = marks.behind(tick.batch.slot, tick.seq)
-        commands = [] if tick.commands == (TIMERS,) else [decode_command(c) for c in tick.commands]
-        if tick.commands != (TIMERS,):
-            self.heat.advance(tick.time)
-        if behind.any():
-            rows = tick.batch.take(behind)
-            self._score(rows)  # for the state it leaves; what was thought of the samples is stored
-            self._keep(tick.time, rows, tick.scored.take(behind))
-        if marks.stages < tick.seq:
-            self._begin_stages(born, tick.time)
-            self.arrivals.admit(self.rates.replay(tick.batch, tick.sent), tick.time, 1 << 62)
-            if tick.commands == (TIMERS,):
-                self._by_time(tick.time)
-            else:
-                self._judge(tick.time, tick.batch, tick.scored, commands)
-        self.parking.park(marks.ones_behind(parked, tick.seq), tick.seq, keep=False)
-        self._bury(tick.deleted)  # whatever block it is in: no other series gets the slot while this tick may be replayed
-        self._begin_judging(marks.ones_behind([*_kinds(commands)], tick.seq))
-        self._empty(tick.deleted)
+    def replay(self, ticks: Iterable[Tick], marks: blocks.Marks) -> int:
+        """Apply stored ticks to whatever state was saved before them, see `blocks.Marks`; tells the latest time of them (0: none)."""
+        latest = 0
+        for tick in ticks:
+            self._replay(tick, marks)
+            latest = max(latest, tick.time)
+        self._backlog.settle()
+        return latest
 
     def use_keys(self, keys: MutableSequence[str], kinds: bytes | bytearray = b"") -> None:
         """Look keys and kinds up here from now on (recovery reads them before the series table exists)."""
@@ -203,6 +187,43 @@ class Pipeline:
             self.rates.put([slot], bool(self._kinds[slot : slot + 1] == b"\x01"))
         self.dirty.touch(np.array(again, np.int32))
         return [*again, *new]
+
+    def _replay(self, tick: Tick, marks: blocks.Marks) -> None:
+        """Apply one tick. What it leaves to the judge may wait in the backlog until something else is done to the judge."""
+        needed = max([self._needed(tick.batch), *(slot + 1 for slot, _ in tick.series)])
+        parked, born = marks.ones_behind([s for s, _ in tick.parked], tick.seq), [slot for slot, _ in tick.series]
+        commands = [] if tick.commands == (TIMERS,) else [decode_command(c) for c in tick.commands]
+        kinds = marks.ones_behind([*_kinds(commands)], tick.seq)
+        if needed > self.slots:
+            self._backlog.settle()
+            self.grow(needed)
+        self.seq = max(self.seq, tick.seq)
+        again = self._empty_ones(marks, marks.ones_behind(born, tick.seq))
+        back = marks.ones_behind(tick.back, tick.seq)
+        if again or back:
+            self._backlog.settle()
+        self.parking.begin_again(again)
+        self.parking.take_back(back, tick.seq)
+        if tick.commands != (TIMERS,):
+            self.heat.advance(tick.time)
+        behind = marks.behind(tick.batch.slot, tick.seq)
+        if behind.any():
+            rows = tick.batch.take(behind)
+            self._backlog.add(rows)  # for the state it leaves; what was thought of the samples is stored
+            self._keep(tick.time, rows, tick.scored.take(behind))
+        if parked or tick.deleted or kinds:
+            self._backlog.settle()
+        if marks.stages < tick.seq:
+            self._begin_stages(born, tick.time)
+            self.arrivals.admit(self.rates.replay(tick.batch, tick.sent), tick.time, 1 << 62)
+            if tick.commands == (TIMERS,):
+                self._by_time(tick.time)
+            else:
+                self._judge(tick.time, tick.batch, tick.scored, commands)
+        self.parking.park(parked, tick.seq, keep=False)
+        self._bury(tick.deleted)  # whatever block it is in: no other series gets the slot while this tick may be replayed
+        self._begin_judging(kinds)
+        self._empty(tick.deleted)
 
     def _empty_ones(self, marks: blocks.Marks, slots: Sequence[int]) -> list[int]:
         """Those of the slots that had a series before; in a block of an older version that is not known."""
