@@ -95,12 +95,16 @@ class Trouble:
     last_words: Callable[[], None]
     _full_for: int = 0
 
-    def __call__(self, point: str) -> None:
+    def passed(self, point: str) -> None:
+        """One more point, where life may end."""
         self.left -= 1
         if self.left <= 0:
             self.counts[f"died at {point}"] += 1
             self.last_words()
             raise Death(point)
+
+    def __call__(self, point: str) -> None:
+        self.passed(point)
         if self._full_for:
             self._full_for -= 1
         elif self.rng.random() < self.full:
@@ -111,6 +115,19 @@ class Trouble:
         if self.rng.random() < 0.5:
             raise OSError(28, "No space left on device")
         raise sqlite3.OperationalError("database or disk is full")
+
+
+@dataclass(slots=True)
+class MortalClock(ManualClock):
+    """A clock at each reading of which the process may die: before a tick is decided, or after and before it is written."""
+
+    trouble: Trouble | None = None
+
+    def now_ms(self) -> int:
+        """The time last set."""
+        if self.trouble is not None:
+            self.trouble.passed("clock")
+        return self.ms
 
 
 class CalmStore:
@@ -164,13 +181,18 @@ class Life:
         self.pipeline.grow(len(self.table))
         self.reached = int(self.engine.positions.get(SOURCE, b"-1"))
 
-    def decide(self, number: int, step: Step, *, again: bool = False) -> None:
-        """Take in one step and decide its tick. `again`: its rows only, as a sender repeats what was stored long ago."""
+    def decide(self, number: int, step: Step, *, again: bool = False, cut: int | None = None) -> None:
+        """Take in one step and decide its tick. `again`: its rows only, as a sender repeats what was stored long ago.
+
+        Rows too far ahead of the clock then are not repeated: a clock that was put right since would let them in. `cut`: only so
+        many of its rows came before the connection broke off.
+        """
         self.clock.ms = step.clock
-        command = None if again else self._command(step)
-        rows = [(self.table.intern_text(key), time, value) for key, time, value in step.rows]
+        command = None if again or cut is not None else self._command(step)
+        most = step.clock + self.engine.settings.future_ms if again else 1 << 62
+        rows = [(self.table.intern_text(key), time, value) for key, time, value in step.rows[:cut] if time <= most]
         batch = Batch.of([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
-        position = None if again else str(number).encode()
+        position = None if again or cut is not None else str(number).encode()
         self.engine._decide([Intake(batch, SOURCE, 0, position, command)], {})
 
     def timers(self, step: Step) -> None:
@@ -191,6 +213,11 @@ class Life:
         if not waiting.empty():
             batch, _ = self.engine._writer._gather(waiting.get_nowait())  # type: ignore[arg-type]  # nobody stops it
             self.engine._writer._write(batch)
+
+    @property
+    def now(self) -> int:
+        """Time of the last tick, in Unix ms."""
+        return self.engine._now
 
     @property
     def waiting(self) -> int:
