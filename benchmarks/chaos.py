@@ -1,4 +1,4 @@
-"""Rounds of deaths, full disks, torn logs, lost answers and repeated rows, each compared with a run that nothing interrupted.
+"""Rounds of deaths, full disks, torn logs, dropped connections and repeats, each compared with a run that nothing interrupted.
 
 `python -m benchmarks.chaos --rounds 10000 --json` writes results/chaos.json; `--seed N` repeats one round and names what differs. A
 round is decided by its seed: the stream (series that come, stop and are deleted, counters, NaN, late, double and impossible rows, a
@@ -21,14 +21,17 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import accumulate
+from multiprocessing import get_context
 from pathlib import Path
 
-from awry.core.clock import ManualClock
 from benchmarks.chaos_life import (
     CalmStore,
     Death,
     Life,
+    MortalClock,
     Outcome,
     Trouble,
     calm_outcome,
@@ -47,6 +50,8 @@ RESULTS = Path(__file__).parent / "results" / "chaos.json"
 TRIED = ("src/awry/core", "src/awry/detection", "src/awry/engine", "src/awry/stores", "benchmarks")
 STEPS = 30
 MOST_DEATHS = 12
+POINTS = 200
+"""So many statements, commits and readings of the clock a process lives on average."""
 TOLD_EVERY = 20
 """Rounds between two lines of progress."""
 ROUNDS_A_STREAM = 4
@@ -89,8 +94,14 @@ class Rough:
     """The same, and never back: how far the world has come."""
     lives: int = 0
 
+    @property
+    def reuse(self) -> bool:
+        """Whether slots are reused: in the last round of each stream, which is compared by key."""
+        return self.seed % ROUNDS_A_STREAM == ROUNDS_A_STREAM - 1
+
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
+        self._until = list(accumulate((step.clock + 1 for step in self.steps), max))
 
     def run(self) -> Outcome:
         """Live and die until the stream is through; what is left then."""
@@ -102,7 +113,7 @@ class Rough:
             elif self._live(mortal=mortal):
                 break
         store = opened(self.folder / f"life{self.lives + 1}")
-        life = Life(store, self._clock())
+        life = Life(store, self._clock(), reuse=self.reuse)
         found = stored_outcome(life, store)
         store.compact(self.steps[-1].clock)
         if stored_outcome(life, store, found.state) != found:
@@ -116,19 +127,19 @@ class Rough:
     def _data(self) -> Path:
         return self.folder / f"life{self.lives}"
 
-    def _clock(self) -> ManualClock:
+    def _clock(self, trouble: Trouble | None = None) -> MortalClock:
         """The machine's clock when a life begins: at the step that comes next, as far as one knows."""
-        return ManualClock(self.steps[min(self.reached + 1, len(self.steps) - 1)].clock)
+        return MortalClock(self.steps[min(self.reached + 1, len(self.steps) - 1)].clock, trouble)
 
     def _live(self, *, mortal: bool) -> bool:
         """From opening the store to a death, a stop (both False) or the end of the stream."""
         data, after = self._data, self.folder / f"life{self.lives + 1}"
         full = self.rng.choice((0.0, 0.0, 0.03)) if mortal else 0.0
-        left = int(self.rng.expovariate(1 / 150)) + 1 if mortal else 1 << 60
+        left = int(self.rng.expovariate(1 / POINTS)) + 1 if mortal else 1 << 60
         trouble = Trouble(self.rng, self.counts, left, full, lambda: keep_files(data, after))
         store = opened(data, trouble)
         try:
-            return self._send(Life(store, self._clock()))
+            return self._send(Life(store, self._clock(trouble), reuse=self.reuse))
         except Death:
             if self.rng.random() < 0.3 and tear(after / "awry.db-wal", self.rng):
                 self.counts["torn log"] += 1
@@ -149,12 +160,15 @@ class Rough:
             self.counts["answer lost"] += 1
         if at >= 0:
             self._repeat(life, at)
-            life.timers(self.steps[at])
+            self._timers(life, at)
+            life.write()
         while at + 1 < len(self.steps):
             for _ in range(rng.choice((1, 1, 1, 2, 3, 5))):
                 if at + 1 == len(self.steps) or life.waiting > 10:
                     break
                 at += 1
+                if len(self.steps[at].rows) > 1 and rng.random() < 0.1:
+                    self._break_off(life, at)
                 life.decide(at, self.steps[at])
                 life.timers(self.steps[at])
                 if rng.random() < 0.3:
@@ -171,6 +185,18 @@ class Rough:
                 return False
         return True
 
+    def _break_off(self, life: Life, at: int) -> None:
+        """A connection drops within a step: what came of it is taken in, perhaps stored, and the client sends the whole again."""
+        self.counts["connection dropped"] += 1
+        life.decide(at, self.steps[at], cut=self.rng.randrange(1, len(self.steps[at].rows)))
+        if self.rng.random() < 0.5:
+            life.write()
+
+    def _timers(self, life: Life, at: int) -> None:
+        """What time did after a step, once more; unless rows of the next step are stored already, which were decided later."""
+        if life.now <= self._until[at]:
+            life.timers(self.steps[at])
+
     def _repeat(self, life: Life, at: int) -> None:
         """A client that is not sure sends its last rows again; not across a deletion, after which they would be new."""
         first = at
@@ -185,7 +211,7 @@ class Rough:
     def _killed_child(self) -> None:
         """A life in a process of its own that ends by SIGKILL; it tells through a pipe what was acknowledged."""
         reader, writer = os.pipe()
-        seed, left = self.rng.randrange(1 << 30), int(self.rng.expovariate(1 / 150)) + 1
+        seed, left = self.rng.randrange(1 << 30), int(self.rng.expovariate(1 / POINTS)) + 1
         child = os.fork()
         if child == 0:
             os.close(reader)
@@ -205,12 +231,12 @@ class Rough:
         try:
             self.rng = random.Random(seed)
             trouble = Trouble(self.rng, Counter(), left, 0.0, kill_self)
-            life = Life(opened(self._data, trouble), self._clock())
+            life = Life(opened(self._data, trouble), self._clock(trouble), reuse=self.reuse)
             if life.reached < self.acknowledged:
                 os._exit(3)
             for number in range(life.reached + 1, len(self.steps)):
                 if number > 0:
-                    life.timers(self.steps[number - 1])
+                    self._timers(life, number - 1)
                 life.decide(number, self.steps[number])
                 life.checkpoint()
                 life.write()
@@ -229,6 +255,16 @@ class Report:
     samples: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     failures: dict[int, list[str]] = field(default_factory=dict)
+    processor_seconds: float = 0.0
+
+    def add(self, other: Report) -> None:
+        """Count another's rounds too."""
+        self.rounds += other.rounds
+        self.deaths += other.deaths
+        self.samples += other.samples
+        self.counts.update(other.counts)
+        self.failures |= other.failures
+        self.processor_seconds += other.processor_seconds
 
 
 def one_round(seed: int, expected: Outcome, steps: Sequence[Step], report: Report) -> list[str]:
@@ -238,6 +274,8 @@ def one_round(seed: int, expected: Outcome, steps: Sequence[Step], report: Repor
         (Path(folder) / "life1").mkdir()
         try:
             actual = rough.run()
+            if rough.reuse:
+                actual, expected = actual.by_key(), expected.by_key()
             wrong = rough.problems + actual.differences(expected)
             report.samples += actual.rows
         except Exception as error:
@@ -261,6 +299,17 @@ def run(seeds: Sequence[int], report: Report) -> Report:
     return report
 
 
+def piece(seeds: Sequence[int]) -> Report:
+    """Rounds of these seeds, in whatever process, with the time that they took it and its children."""
+    gc.disable()  # it would look through everything that numba and SQLAlchemy have loaded, many times a round
+    gc.collect()
+    logging.disable(logging.WARNING)
+    began = os.times()
+    report, ended = run(seeds, Report()), os.times()
+    report.processor_seconds = sum(ended[:4]) - sum(began[:4])
+    return report
+
+
 def commit() -> str:
     """Which commit is tried, with a "+" where what a round runs differs from it; "" outside a repository."""
 
@@ -280,6 +329,7 @@ def written(report: Report, named: dict[str, object], seeds: Sequence[int], seco
         "seeds": [seeds[0], seeds[0] + report.rounds - 1],
         "rounds": report.rounds,
         "seconds": round(seconds, 1),
+        "processor_seconds": round(report.processor_seconds, 1),
         "restarts": report.deaths,
         "samples": report.samples,
         "events": dict(sorted(report.counts.items())),
@@ -294,22 +344,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="repeat one round and name what differs")
+    parser.add_argument("--processes", type=int, default=1, help="so many at once")
     parser.add_argument("--json", action="store_true", help=f"write {RESULTS.name}, every few rounds")
     arguments = parser.parse_args()
-    logging.disable(logging.WARNING)
     named, report, began = machine() | {"commit": commit()}, Report(), time.monotonic()
     seeds = range(arguments.first, arguments.first + arguments.rounds) if arguments.seed is None else [arguments.seed]
-    gc.disable()  # it would look through everything that numba and SQLAlchemy have loaded, many times a round
-    for at in range(0, len(seeds), TOLD_EVERY):
-        gc.collect()
-        run(seeds[at : at + TOLD_EVERY], report)
-        took = time.monotonic() - began
-        done = f"{report.rounds} rounds, {report.deaths} restarts, {len(report.failures)} failures"
-        print(f"{took:6.0f} s  {done}", file=sys.stderr, flush=True)
-        if arguments.json:
-            written(report, named, seeds, took)
-    for seed, wrong in report.failures.items():
-        print(f"seed {seed}: {'; '.join(wrong)}")
+    pieces = [seeds[at : at + TOLD_EVERY] for at in range(0, len(seeds), TOLD_EVERY)]
+    with ProcessPoolExecutor(arguments.processes, get_context("spawn")) as pool:
+        for found in pool.map(piece, pieces):
+            report.add(found)
+            took = time.monotonic() - began
+            done = f"{report.rounds} rounds, {report.deaths} restarts, {len(report.failures)} failures"
+            print(f"{took:6.0f} s  {done}", file=sys.stderr, flush=True)
+            for seed, wrong in found.failures.items():
+                print(f"seed {seed}: {'; '.join(wrong)}", flush=True)
+            if arguments.json:
+                written(report, named, seeds, took)
+    print(f"{report.processor_seconds / max(1, report.rounds):.3f} s of processor time a round")
     for name, count in sorted(report.counts.items()):
         print(f"  {count:7,} {name}")
     raise SystemExit(bool(report.failures))

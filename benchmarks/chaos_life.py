@@ -12,9 +12,9 @@ import shutil
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
@@ -35,6 +35,7 @@ from awry.detection.calibration import Prior
 from awry.detection.router import Router
 from awry.engine import blocks, writer
 from awry.engine.commands import Command, DeleteSeries, PutKind
+from awry.engine.departed import reusable
 from awry.engine.engine import Engine
 from awry.engine.intake import Intake
 from awry.engine.settings import EngineSettings
@@ -95,12 +96,16 @@ class Trouble:
     last_words: Callable[[], None]
     _full_for: int = 0
 
-    def __call__(self, point: str) -> None:
+    def passed(self, point: str) -> None:
+        """One more point, where life may end."""
         self.left -= 1
         if self.left <= 0:
             self.counts[f"died at {point}"] += 1
             self.last_words()
             raise Death(point)
+
+    def __call__(self, point: str) -> None:
+        self.passed(point)
         if self._full_for:
             self._full_for -= 1
         elif self.rng.random() < self.full:
@@ -111,6 +116,19 @@ class Trouble:
         if self.rng.random() < 0.5:
             raise OSError(28, "No space left on device")
         raise sqlite3.OperationalError("database or disk is full")
+
+
+@dataclass(slots=True)
+class MortalClock(ManualClock):
+    """A clock at each reading of which the process may die: before a tick is decided, or after and before it is written."""
+
+    trouble: Trouble | None = None
+
+    def now_ms(self) -> int:
+        """The time last set."""
+        if self.trouble is not None:
+            self.trouble.passed("clock")
+        return self.ms
 
 
 class CalmStore:
@@ -154,6 +172,8 @@ class Life:
     clock: ManualClock = field(default_factory=lambda: ManualClock(T0))
     reached: int = -1
     """The last step whose rows are stored, by the source's position; -1: none."""
+    reuse: bool = False
+    """Whether slots of deleted series go to new ones, as on a server."""
 
     def __post_init__(self) -> None:
         self.table = SeriesTable(clock=self.clock)
@@ -161,16 +181,24 @@ class Life:
         self.engine = Engine(judge=Router(), store=self.store, table=self.table, clock=self.clock, settings=settings)
         self.table.restore(*self.engine._recover())
         self.pipeline = self.engine._pipeline
+        if self.reuse:
+            self.table.free(reusable(self.store))
+            self.engine._writer._freed = self.table.free
         self.pipeline.grow(len(self.table))
         self.reached = int(self.engine.positions.get(SOURCE, b"-1"))
 
-    def decide(self, number: int, step: Step, *, again: bool = False) -> None:
-        """Take in one step and decide its tick. `again`: its rows only, as a sender repeats what was stored long ago."""
+    def decide(self, number: int, step: Step, *, again: bool = False, cut: int | None = None) -> None:
+        """Take in one step and decide its tick. `again`: its rows only, as a sender repeats what was stored long ago.
+
+        Rows too far ahead of the clock then are not repeated: a clock that was put right since would let them in. `cut`: only so
+        many of its rows came before the connection broke off.
+        """
         self.clock.ms = step.clock
-        command = None if again else self._command(step)
-        rows = [(self.table.intern_text(key), time, value) for key, time, value in step.rows]
+        command = None if again or cut is not None else self._command(step)
+        most = step.clock + self.engine.settings.future_ms if again else 1 << 62
+        rows = [(self.table.intern_text(key), time, value) for key, time, value in step.rows[:cut] if time <= most]
         batch = Batch.of([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows])
-        position = None if again else str(number).encode()
+        position = None if again or cut is not None else str(number).encode()
         self.engine._decide([Intake(batch, SOURCE, 0, position, command)], {})
 
     def timers(self, step: Step) -> None:
@@ -193,6 +221,11 @@ class Life:
             self.engine._writer._write(batch)
 
     @property
+    def now(self) -> int:
+        """Time of the last tick, in Unix ms."""
+        return self.engine._now
+
+    @property
     def waiting(self) -> int:
         """Ticks and blocks not yet written."""
         return self.engine._writer._queue.qsize()
@@ -212,10 +245,10 @@ class Life:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is left at the end: samples with scores by slot, incidents, changes, and the engine's whole state."""
+    """What is left at the end: samples with scores by slot (or key), incidents, changes, and the engine's whole state."""
 
     keys: list[str]
-    samples: dict[int, dict[str, bytes]]
+    samples: Mapping[int | str, Mapping[str, bytes]]
     incidents: list[Incident]
     changes: list[Change]
     state: dict[str, bytes]
@@ -225,16 +258,29 @@ class Outcome:
         """How many samples there are."""
         return sum(len(columns["time"]) // 8 for columns in self.samples.values())
 
+    def by_key(self) -> Outcome:
+        """The same without slots and the state that is kept by slot: which slot a series gets depends on the store's chores."""
+        samples = {self.keys[slot]: columns for slot, columns in self.samples.items() if isinstance(slot, int)}
+        incidents = [_without_slots(incident) for incident in self.incidents]
+        changes = [replace(change, incident=_without_slots(change.incident)) for change in self.changes]
+        return Outcome(sorted(filter(None, self.keys)), samples, incidents, changes, {})
+
     def differences(self, other: Outcome) -> list[str]:
         """Names of what is not equal; bit for bit."""
         found = [] if self.keys == other.keys else ["keys"]
-        for slot in sorted(self.samples.keys() | other.samples.keys()):
-            mine, theirs = self.samples.get(slot, {}), other.samples.get(slot, {})
-            found += [f"slot {slot} {name}" for name in sorted(mine.keys() | theirs.keys()) if mine.get(name) != theirs.get(name)]
+        for series in sorted(self.samples.keys() | other.samples.keys(), key=str):
+            mine, theirs = self.samples.get(series, {}), other.samples.get(series, {})
+            found += [
+                f"series {series} {name}" for name in sorted(mine.keys() | theirs.keys()) if mine.get(name) != theirs.get(name)
+            ]
         found += [f"incident {a and a.id} {b and b.id}" for a, b in _pairs(self.incidents, other.incidents) if a != b]
         found += [f"change {a and a.number} {b and b.number}" for a, b in _pairs(self.changes, other.changes) if a != b]
         names = sorted(self.state.keys() | other.state.keys())
         return found + [f"state {name}" for name in names if self.state.get(name) != other.state.get(name)]
+
+
+def _without_slots(incident: Incident) -> Incident:
+    return replace(incident, series=tuple(replace(one, slot=0) for one in incident.series))
 
 
 def _pairs(mine: Sequence[Any], theirs: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
@@ -268,7 +314,7 @@ def calm_outcome(life: Life, store: CalmStore) -> Outcome:
         for slot in tick.deleted:
             rows.pop(slot, None)
         incidents |= {incident.id: incident for incident in tick.incidents}
-    samples = {}
+    samples: dict[int | str, dict[str, bytes]] = {}
     for slot, parts in rows.items():
         batch, scored = Batch.concat([p[0] for p in parts]), Scored.concat([p[1] for p in parts])
         samples[slot] = _columns(batch.time, batch.value, scored)
@@ -278,7 +324,7 @@ def calm_outcome(life: Life, store: CalmStore) -> Outcome:
 
 def stored_outcome(life: Life, store: SqlStore, state: dict[str, bytes] | None = None) -> Outcome:
     """What a reader of the store finds. state: the engine's, where it is known."""
-    samples = {}
+    samples: dict[int | str, dict[str, bytes]] = {}
     for slot in range(len(life.table)):
         found = store.samples(slot, 0, 1 << 60)
         if len(found):

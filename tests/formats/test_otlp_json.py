@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from awry.core.errors import InvalidInput, TooLarge
+from awry.core.errors import AwryError, InvalidInput, TooLarge
 from awry.formats.otlp_json import to_protobuf
 
 from .otlp_requests import T0
-from .test_otlp import MS, Door
+from .test_otlp import BODY, MS, Door, same
 
 
 def body(metric: dict[str, Any], **resource: Any) -> bytes:
@@ -123,3 +129,41 @@ def test_large_bodies_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("awry.formats.otlp_json.MAX_BYTES", 10)
     with pytest.raises(TooLarge, match="10 bytes"):
         to_protobuf(b" " * 11)
+
+
+EVERYTHING = json.loads(MessageToJson(ExportMetricsServiceRequest.FromString(BODY)))
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**64), 2**65), st.floats(), st.text(max_size=5), st.integers(-(2**64), 2**65).map(str),
+    st.sampled_from(["NaN", "Infinity", "1e3", "-0", "AP8=", "AGGREGATION_TEMPORALITY_DELTA"]),
+    st.sampled_from([[], {}, [None], [[]], {"values": [{}]}]),
+)  # fmt: skip
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Paths to every value within."""
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return [path, *(deeper for key, value in inner for deeper in places(value, (*path, key)))]
+
+
+@given(st.lists(st.tuples(st.sampled_from(places(EVERYTHING)[1:]), LEAVES), min_size=1, max_size=3))
+@settings(max_examples=600, deadline=None, derandomize=True)
+def test_changed_values_are_read_as_the_published_classes_read_them_or_told(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+    """Values of a request of every kind of point replaced by others: told, or the same samples as Google's reader gives."""
+    tree = json.loads(json.dumps(EVERYTHING))
+    for path, value in changes:
+        with suppress(KeyError, IndexError, TypeError):  # an earlier change took the place away
+            at = tree
+            for key in path[:-1]:
+                at = at[key]
+            at[path[-1]] = value
+    try:
+        ours = to_protobuf(json.dumps(tree).encode())
+        got = Door().decode(ours)
+    except AwryError:
+        return
+    assert got.points >= len(set(got.point.tolist())) + Counter(got.refused).total() - 1
+    try:
+        theirs = Parse(json.dumps(tree), ExportMetricsServiceRequest(), ignore_unknown_fields=True).SerializeToString()
+    except ParseError:
+        return
+    assert same(Door(quantiles=(0.5,)).samples(theirs), Door(quantiles=(0.5,)).samples(ours))
