@@ -223,3 +223,18 @@ def test_kinds_that_the_configuration_changes() -> None:
     for command in changed_kinds(table):
         table.put_kind(command.slots, command.counter)
     assert [] == changed_kinds(table)
+
+
+def test_a_nan_leaves_the_same_state_whatever_its_sign() -> None:
+    """A replay takes the rate from the journal, where a NaN may carry a sign; what it leaves does not."""
+    minus_nan = np.array([0xFFF8000000000000], np.uint64).view(np.float64)
+    left = []
+    for nan in (minus_nan, np.array([np.nan])):
+        batch = Batch.of([0], [60_000], nan)
+        live, again = Rates(), Rates()
+        for rates in (live, again):
+            rates.grow(1, b"\x01")
+        rated, sent = live.of(batch)
+        again.replay(rated, sent)
+        left += [live.dump()["state"].tobytes(), again.dump()["state"].tobytes()]
+    assert len(set(left)) == 1

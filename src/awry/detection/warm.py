@@ -15,7 +15,7 @@ from awry.detection.router import Router
 from awry.detection.scorer import Scorer
 
 PACKAGE = Path(__file__).parents[1]
-_KERNEL = re.compile(r"\bnjit\(|^@kernel\b", re.MULTILINE)
+_KERNEL = re.compile(r"\bnjit\(|^@(?:kernel|allocating|intrinsic)\b", re.MULTILINE)
 
 
 def drop_stale(package: Path = PACKAGE) -> int:

@@ -73,7 +73,7 @@ def remember(
     for k in range(rows.shape[0]):
         i = rows[k]
         s = slot[i]
-        state[s, RATE] = rate[i]
+        state[s, RATE] = rate[i] if not np.isnan(rate[i]) else np.nan  # of one sign, whatever was sent
         if not np.isnan(sent[k]):
             state[s, AT], state[s, SENT] = time[i], sent[k]
 
