@@ -199,4 +199,7 @@ class RawIndex:
 
 
 def _empty(capacity: int) -> Columns:
-    return np.zeros(capacity, np.uint64), np.zeros(capacity, np.int32), np.zeros(capacity, np.int64)
+    """A table of free places; of a large one the system makes memory as it is filled."""
+    return (
+        grown(np.zeros(0, np.uint64), capacity), grown(np.zeros(0, np.int32), capacity), grown(np.zeros(0, np.int64), capacity)
+    )  # fmt: skip
