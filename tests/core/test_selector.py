@@ -84,7 +84,7 @@ def test_table_keeps_to_its_limits() -> None:
 
 def test_raw_index_keeps_many_keys_apart() -> None:
     """Ten thousand keys of all lengths, empty one included, are each found again."""
-    from awry.core.hashing import RawIndex
+    from awry.core.raw_index import RawIndex
 
     index = RawIndex(16)
     keys = [b"k" * (i % 40) + str(i).encode() for i in range(10_000)] + [b""]

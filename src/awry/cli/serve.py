@@ -8,6 +8,10 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from awry.server.run import Running
 
 SECOND_AFTER_SECONDS = 2.0
 """Kernels that are compiled already are ready long before."""
@@ -41,14 +45,19 @@ def run(args: argparse.Namespace) -> int:
 
 def start(args: argparse.Namespace, *, demo: bool = False) -> int:
     """Run the server; what is not compiled yet is compiled once settings, port and data folder are known to be right."""
+    from awry.server import garbage
+
+    garbage.hold()
     from awry.server.config import load_config
 
     config = load_config(args.config, env=os.environ, flags=flags(args))
     from awry.server.run import serve
 
-    return serve(
-        config, demo=demo, prepare=compile_kernels, ready=lambda server: _say(f"open {server.url} in a browser; Ctrl-C ends it")
-    )
+    def ready(server: Running) -> None:
+        garbage.settle()
+        _say(f"open {server.url} in a browser; Ctrl-C ends it")
+
+    return serve(config, demo=demo, prepare=compile_kernels, ready=ready)
 
 
 def compile_kernels() -> None:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 RESERVED = 1 << 24
 """Rows reserved for an array; one that grows beyond is copied."""
+RESERVED_BYTES = 1 << 30
+"""Bytes reserved for one of narrow rows: text has one byte a row."""
 LARGE_BYTES = 1 << 22
 """Smaller arrays are copied: that takes a millisecond."""
 _NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
@@ -34,10 +36,10 @@ def grown(array: NDArray[T], rows: int, axis: int = 0) -> NDArray[T]:
     whole = _whole(array, axis)
     if whole is not None and wanted <= whole.shape[axis]:
         return _cut(whole, wanted, axis)
-    each = array.itemsize * int(np.prod(_rest(array, axis)))
+    each = max(1, array.itemsize * int(np.prod(_rest(array, axis))))
     wider: NDArray[T] | None = None
     if wanted * each > LARGE_BYTES:
-        wider = _reserved(array, max(RESERVED, 2 * wanted), axis)
+        wider = _reserved(array, max(RESERVED, RESERVED_BYTES // each, 2 * wanted), axis)
     if wider is None:
         wider = np.zeros(_shape(array, wanted, axis), array.dtype)
     wider = _cut(wider, wanted, axis)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from awry.core.admission import inadmissible
 from awry.core.clock import Clock, SystemClock
 from awry.core.errors import Overloaded
-from awry.core.hashing import RawIndex
+from awry.core.raw_index import RawIndex
 from awry.core.kind import kind_of
 from awry.core.placement import Placement
 from awry.core.series_key import canonical
+from awry.core.slot_by_key import SlotByKey
 
 SPELLINGS = 2
 """Raw spellings kept per series on average; one more is read anew each time it comes, which is slow but harmless."""
@@ -49,7 +50,7 @@ class SeriesTable:
         self.reused = 0
         """How often a new series got the slot of a deleted one: what is known by slot may be another series' since."""
         self._free: list[int] = []
-        self._slot_of: dict[str, int] = {}
+        self._slot_of = SlotByKey()
         self._index: dict[str, RawIndex] = {}
         self._clock = clock or SystemClock()
         self._minute = -1
@@ -71,7 +72,7 @@ class SeriesTable:
 
     def find(self, key: str) -> int:
         """Slot of a canonical key, or -1."""
-        return self._slot_of.get(key, -1)
+        return self._slot_of.find(key)
 
     def inadmissible(self, time: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.uint8]:
         """For each sample 0, or an index into REASONS that says why no series may begin with it.
@@ -87,12 +88,12 @@ class SeriesTable:
 
         counter: the protocol says that the series is one, or a gauge; None: it says nothing. Only looked at when it is new.
         """
-        slot = self._slot_of.get(key)
-        if slot is not None:
+        slot = self._slot_of.find(key)
+        if slot >= 0:
             return slot
         self._admit()
         slot = self._new_slot(key, kind_of(key, self.placement, counter))
-        self._slot_of[key] = slot
+        self._slot_of.put(key, slot)
         return slot
 
     def intern_raw(self, protocol: str, raw: bytes, key: str, counter: bool | None = None) -> int:
@@ -114,7 +115,7 @@ class SeriesTable:
         self.kinds += kinds or bytes(len(keys))
         for key in keys:
             if key:
-                self._slot_of[key] = len(self.keys)
+                self._slot_of.put(key, len(self.keys))
             self.keys.append(key)
 
     def put_kind(self, slots: Iterable[int], counter: bool) -> None:
@@ -127,9 +128,9 @@ class SeriesTable:
 
         `keys` goes on naming the old slots until the engine has decided the deletion.
         """
-        gone = [slot for slot in slots if self._slot_of.get(self.keys[slot]) == slot]  # not so: deleted before, with a successor
+        gone = [slot for slot in slots if self._slot_of.find(self.keys[slot]) == slot]  # not so: deleted before, with a successor
         for slot in gone:
-            del self._slot_of[self.keys[slot]]
+            self._slot_of.remove(self.keys[slot])
         for index in self._index.values():
             index.forget(np.array(gone, np.int32))
 

@@ -23,9 +23,12 @@ def drop_stale(package: Path = PACKAGE) -> int:
 
     Numba renews a cached kernel when its own file changes, not when a kernel that it calls from another file does.
     """
-    sources = [source for source in package.rglob("*.py") if _KERNEL.search(source.read_text(encoding="utf-8"))]
-    newest = max(source.stat().st_mtime for source in sources)
-    stale = [index for index in package.rglob("__pycache__/*.nbi") if index.stat().st_mtime < newest]
+    cached = {index: index.stat().st_mtime for index in package.rglob("__pycache__/*.nbi")}
+    oldest = min(cached.values(), default=0.0)
+    # Every start does this: only what has changed since is read.
+    changed = {source: at for source in package.rglob("*.py") if (at := source.stat().st_mtime) > oldest}
+    newest = max((at for source, at in changed.items() if _KERNEL.search(source.read_text(encoding="utf-8"))), default=0.0)
+    stale = [index for index, at in cached.items() if at < newest]
     try:
         for index in stale:
             index.unlink(missing_ok=True)

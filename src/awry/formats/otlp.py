@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch
 from awry.core.errors import InvalidInput, InvalidSelector, TooLarge
-from awry.core.hashing import RawIndex
+from awry.core.raw_index import RawIndex
 from awry.core.series_key import format_key
 from awry.core.series_table import SeriesTable
 from awry.core.tick import REASONS

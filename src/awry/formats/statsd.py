@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch
 from awry.core.errors import InvalidSelector
-from awry.core.hashing import RawIndex
+from awry.core.raw_index import RawIndex
 from awry.core.series_key import format_key
 from awry.core.series_table import SeriesTable
 from awry.formats import statsd_walk as walk

@@ -55,6 +55,7 @@ class Served:
         file.write_text(self.config, encoding="utf-8")
         # the settings of whoever runs the bench must not change what is measured
         env = {name: value for name, value in os.environ.items() if not name.startswith("AWRY_")}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # bytecode is one of the caches that are warm at a cold start
         command = [sys.executable, "-m", "awry.cli.main", "serve", "--config", str(file), "--data", str(self.data)]
         command += ["--http", "127.0.0.1:0", "--graphite", "127.0.0.1:0"]
         env |= {"AWRY_SERVER_GRAPHITE_PICKLE": "off", "AWRY_SERVER_STATSD": "off", "AWRY_SERVER_OTLP_HTTP": "off"}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -21,6 +20,8 @@ from awry.server.pages import words
 from awry.server.pages.spark import spark
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from awry.server.app import App
 
 _HERE = Path(__file__).resolve().parent.parent
@@ -57,6 +58,9 @@ def match_url(selector: str) -> str:
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """The one Jinja2 environment: everything escaped, unknown names are errors."""
+    # here and not above: a server listens before anybody asks for a page
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     env = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
