@@ -232,8 +232,8 @@ def test_a_nan_leaves_the_same_state_whatever_its_sign() -> None:
     for nan in (minus_nan, np.array([np.nan])):
         batch = Batch.of([0], [60_000], nan)
         live, again = Rates(), Rates()
-        for rates in (live, again):
-            rates.grow(1, b"\x01")
+        for each in (live, again):
+            each.grow(1, b"\x01")
         rated, sent = live.of(batch)
         again.replay(rated, sent)
         left += [live.dump()["state"].tobytes(), again.dump()["state"].tobytes()]

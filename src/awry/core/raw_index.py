@@ -195,7 +195,7 @@ class RawIndex:
 
     @property
     def _size(self) -> int:
-        return self._table[0].shape[0]
+        return int(self._table[0].shape[0])
 
 
 def _empty(capacity: int) -> Columns:

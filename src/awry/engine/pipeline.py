@@ -137,7 +137,7 @@ class Pipeline:
         )  # fmt: skip
 
     def replay(self, ticks: Iterable[Tick], marks: blocks.Marks) -> int:
-        """Apply stored ticks to whatever state was saved before them, see `blocks.Marks`; tells the latest time of them (0: none)."""
+        """Apply stored ticks to whatever state was saved before them, see `blocks.Marks`; tells their latest time (0: none)."""
         latest = 0
         for tick in ticks:
             self._replay(tick, marks)
