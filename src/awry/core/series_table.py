@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from awry.core.admission import inadmissible
 from awry.core.clock import Clock, SystemClock
 from awry.core.errors import Overloaded
-from awry.core.raw_index import RawIndex
 from awry.core.kind import kind_of
 from awry.core.placement import Placement
+from awry.core.raw_index import RawIndex
 from awry.core.series_key import canonical
 from awry.core.slot_by_key import SlotByKey
 
