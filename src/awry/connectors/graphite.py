@@ -20,8 +20,9 @@ from awry.core.tick import Rows
 from awry.formats.decoded import Decoded
 from awry.formats.graphite import LINE_BYTES, decode_lines
 
-NEW_AT_ONCE = 1000
-"""Lines with names never seen that are decoded in one go, some ten milliseconds; then others on the event loop have their turn."""
+NEW_AT_ONCE = 250
+"""Lines with names never seen that are decoded in one go, some two milliseconds; then others on the event loop have their turn.
+An answer waits for a few such goes, each the longer the busier the machine is."""
 
 
 @dataclass(frozen=True, eq=False)
