@@ -79,7 +79,7 @@ def _hash(h: np.uint64, data: NDArray[np.uint8], start: int, at: int, end: int) 
 @kernel
 def hash_bytes(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
     """Hash of data[start:end] (uint8, any length), never 0."""
-    return _hash(np.uint64(end - start) * _P1, data, start, start, end)
+    return np.uint64(_hash(np.uint64(end - start) * _P1, data, start, start, end))
 
 
 @kernel
@@ -87,8 +87,8 @@ def hash_after(word: np.uint64, data: NDArray[np.uint8], start: int, end: int) -
     """`hash_bytes` of the eight bytes of a word (little-endian) followed by data[start:end], without putting them together."""
     h = np.uint64(end - start + 8) * _P1
     if end - start >= 8:
-        return _hash(_fold(word ^ _P1, load8(data, start) ^ h), data, start, start + 8, end)
-    return _hash(_fold(h ^ word ^ _P2, _P1), data, start, start, end)
+        return np.uint64(_hash(_fold(word ^ _P1, load8(data, start) ^ h), data, start, start + 8, end))
+    return np.uint64(_hash(_fold(h ^ word ^ _P2, _P1), data, start, start, end))
 
 
 @kernel
@@ -111,7 +111,7 @@ def _equal(blob: NDArray[np.uint8], at: int, data: NDArray[np.uint8], start: int
 @kernel
 def key_size(blob: NDArray[np.uint8], at: int) -> int:
     """Length of the key at a place of the blob."""
-    return np.int64(blob[at]) | np.int64(blob[at + 1]) << 8 | np.int64(blob[at + 2]) << 16 | np.int64(blob[at + 3]) << 24
+    return int(np.int64(blob[at]) | np.int64(blob[at + 1]) << 8 | np.int64(blob[at + 2]) << 16 | np.int64(blob[at + 3]) << 24)
 
 
 @kernel

@@ -10,8 +10,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from awry.core.kernel import allocating, kernel
 
 EXPLICIT = -1000
 """In place of a scale: the buckets have given bounds."""
@@ -32,7 +33,7 @@ class Buckets(NamedTuple):
     negative: Floats
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def between(before: Buckets, now: Buckets) -> tuple[bool, Buckets]:
     """What was observed between two cumulative points, and whether it began anew: a count fell, or the bounds changed.
 
@@ -62,7 +63,7 @@ def between(before: Buckets, now: Buckets) -> tuple[bool, Buckets]:
     return False, Buckets(scale, now.bounds, zero, new.threshold, new.offset, up, new.negative_offset, down)
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def at_scale(buckets: Buckets, scale: int) -> Buckets:
     """Exponential buckets made coarser: 2^(difference of scales) neighbours become one."""
     shift = min(buckets.scale - scale, 62)
@@ -73,18 +74,17 @@ def at_scale(buckets: Buckets, scale: int) -> Buckets:
     return Buckets(scale, buckets.bounds, buckets.zero, buckets.threshold, offset, positive, negative_offset, negative)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def quantile(buckets: Buckets, q: float) -> float:
     """The estimated q-quantile; NaN where nothing was observed, or where the buckets do not tell."""
     if buckets.scale == EXPLICIT:
-        return explicit_quantile(buckets.bounds, buckets.positive, q)  # type: ignore[no-any-return]  # njit is untyped
-    return exponential_quantile(  # type: ignore[no-any-return]  # njit is untyped
-        buckets.scale, buckets.zero, buckets.threshold, buckets.offset, buckets.positive, buckets.negative_offset,
-        buckets.negative, q,
-    )  # fmt: skip
+        return float(explicit_quantile(buckets.bounds, buckets.positive, q))
+    b = buckets
+    found = exponential_quantile(b.scale, b.zero, b.threshold, b.offset, b.positive, b.negative_offset, b.negative, q)
+    return float(found)
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _less(offset: int, counts: Floats, taken_offset: int, taken: Floats) -> tuple[bool, Floats]:
     """(whether one would be negative, counts less those of an earlier point, by bucket)."""
     left = counts.copy()
@@ -97,7 +97,7 @@ def _less(offset: int, counts: Floats, taken_offset: int, taken: Floats) -> tupl
     return False, left
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _coarser(offset: int, counts: Floats, shift: int) -> tuple[int, Floats]:
     first = offset >> shift
     if counts.shape[0] == 0:
@@ -108,7 +108,7 @@ def _coarser(offset: int, counts: Floats, shift: int) -> tuple[int, Floats]:
     return first, wide
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def explicit_quantile(bounds: Floats, counts: Floats, q: float) -> float:
     """The q-quantile of counts (n + 1,) between bounds (n,); the lowest bucket begins at 0 if its bound is positive."""
     total = counts.sum()
@@ -126,7 +126,7 @@ def explicit_quantile(bounds: Floats, counts: Floats, q: float) -> float:
     return bounds[n - 1]  # type: ignore[no-any-return]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exponential_quantile(
     scale: int, zero: float, threshold: float, offset: int, positive: Floats, negative_offset: int, negative: Floats, q: float
 ) -> float:

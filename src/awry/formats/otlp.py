@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from awry.core.batch import Batch
 from awry.core.errors import InvalidInput, TooLarge
-from awry.core.hashing import RawIndex
+from awry.core.raw_index import RawIndex
 from awry.core.series_table import NEW_AT_ONCE, SeriesTable
 from awry.formats import otlp_walk as wire
 from awry.formats.otlp_admission import REFUSED, Admission
@@ -67,6 +67,7 @@ class OtlpDecoder:
             self._names.add(name.encode(), 0)
         self._every, self._scope = "*" in resource_attributes, SCOPE_LABEL in resource_attributes
         self._keep = Keep(*self._names.arrays, self._every, self._scope)
+        self._key = np.empty(wire.MAX_RAW_BYTES, np.uint8)
         self._wanted = tuple(sorted(set(quantiles)))
 
     def decode(self, body: bytes, table: SeriesTable, *, max_points: int = MAX_POINTS) -> OtlpRequest:
@@ -95,7 +96,7 @@ class OtlpDecoder:
             if version != table.forgotten:
                 admission.forget_slots()
                 complete, version = False, table.forgotten
-            look_up(walked.data, walked.rows, walked.metrics, self._keep, *known.indexes, slots)
+            look_up(walked.data, walked.rows, walked.metrics, self._keep, *known.indexes, self._key, slots)
             asked = np.flatnonzero(slots == wire.UNKNOWN)
             slots[asked] = admission.answers[asked]
             unknown = np.flatnonzero(slots == wire.UNKNOWN)
@@ -172,7 +173,7 @@ class OtlpDecoder:
             )  # fmt: skip
             if count >= 0:
                 cut = Undo(undo.slot[:noted], undo.before[:noted], undo.after[:noted])
-                return Made(*(column[:count] for column in made)), fault, touched[:stored], own[:stored], cut
+                return Made._make(column[:count] for column in made), fault, touched[:stored], own[:stored], cut
             room *= 2
 
 

@@ -30,7 +30,7 @@ REFUSED = -100
 
 @dataclass(slots=True)
 class _Head:
-    """What points share: raw parts of their keys, labels (or why there are none), their stem if it was asked for; answers so far."""
+    """What points share: raw parts of their keys, labels (or why there are none), their stem once it was asked for; answers."""
 
     kind: int
     shared: bytes

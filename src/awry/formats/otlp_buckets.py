@@ -9,11 +9,12 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import float64, njit, uint64
+from numba import float64, uint64
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from awry.core.hashing import load8
+from awry.core.kernel import allocating, kernel
 from awry.formats.histograms import EXPLICIT, Buckets, Floats
 from awry.formats.protobuf_walk import field, varint
 
@@ -24,7 +25,7 @@ TOO_MANY, DAMAGED, BAD_BUCKETS = -1, -2, -3
 _MOST_SCALE = 64
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def read_explicit(data: NDArray[np.uint8], at: int, end: int, head: Floats, one: Floats, two: Floats) -> tuple[int, Buckets]:
     """Fault (0 if none) and buckets of a HistogramDataPoint; count and sum (NaN if none) go to `head` (6,).
 
@@ -41,7 +42,7 @@ def read_explicit(data: NDArray[np.uint8], at: int, end: int, head: Floats, one:
     return fault, Buckets(EXPLICIT, two[:bounds], 0.0, 0.0, 0, one[:counts], 0, two[:0])
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def read_exponential(data: NDArray[np.uint8], at: int, end: int, head: Floats, one: Floats, two: Floats) -> tuple[int, Buckets]:
     """The same of an ExponentialHistogramDataPoint."""
     up, down, scale, offset, negative_offset = _exponential(data, at, end, head, one, two)
@@ -66,12 +67,12 @@ def _from_bits(typingctx: Any, word: Any) -> Any:
 from_bits: Any = _from_bits
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _double(data: NDArray[np.uint8], at: int) -> Any:
     return from_bits(load8(data, at))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sint(data: NDArray[np.uint8], at: int, end: int) -> int:
     """A number of type sint32."""
     raw, _ = varint(data, at, end)
@@ -79,7 +80,7 @@ def _sint(data: NDArray[np.uint8], at: int, end: int) -> int:
     return (low >> 1) ^ -(low & 1)  # type: ignore[return-value]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _histogram(data: NDArray[np.uint8], at: int, end: int, head: Floats, counts: Floats, bounds: Floats) -> Any:
     """Fill head (count, sum), counts, bounds; tells how many of these there are, the first TOO_MANY or DAMAGED."""
     head[0], head[1] = 0.0, math.nan
@@ -109,7 +110,7 @@ def _histogram(data: NDArray[np.uint8], at: int, end: int, head: Floats, counts:
     return n, m
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _buckets(data: NDArray[np.uint8], at: int, end: int, counts: Floats, n: int) -> Any:
     """Append the counts of a side to n of them; (how many now, index of the first)."""
     offset = 0
@@ -132,7 +133,7 @@ def _buckets(data: NDArray[np.uint8], at: int, end: int, counts: Floats, n: int)
     return n, offset
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _exponential(data: NDArray[np.uint8], at: int, end: int, head: Floats, positive: Floats, negative: Floats) -> Any:
     """Fill head (count, sum, zero count, zero threshold) and both sides; (positive buckets or TOO_MANY or DAMAGED, negative ones,
     scale, index of the first positive bucket, of the first negative one)."""
@@ -162,7 +163,7 @@ def _exponential(data: NDArray[np.uint8], at: int, end: int, head: Floats, posit
     return up, down, scale, up_offset, down_offset
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_summary(data: NDArray[np.uint8], at: int, end: int, head: Floats, levels: Floats, values: Floats) -> int:
     """Fill head (count, sum), quantiles and their values; tells how many, or TOO_MANY or DAMAGED."""
     head[0], head[1] = 0.0, 0.0

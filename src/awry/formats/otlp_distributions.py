@@ -76,9 +76,8 @@ class Distributions:
         else:
             number = self._rows
             self._rows += 1
-            for columns in (self._int32, self._int64):
-                for name, column in columns.items():
-                    columns[name] = grown(column, self._rows)
+            self._int32 = {name: grown(column, self._rows) for name, column in self._int32.items()}
+            self._int64 = {name: grown(column, self._rows) for name, column in self._int64.items()}
             self._kind = grown(self._kind, self._rows)
         self._number[slot, kind] = number
         self._kind[number] = kind

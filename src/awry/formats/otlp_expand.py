@@ -10,9 +10,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from awry.core.kernel import allocating, kernel
 from awry.formats.histograms import Buckets, Floats, between, quantile
 from awry.formats.otlp_buckets import MAX_BUCKETS, read_explicit, read_exponential, read_summary
 from awry.formats.otlp_walk import EXPONENTIAL_DELTA, HISTOGRAM, HISTOGRAM_DELTA, SUMMARY
@@ -38,13 +38,13 @@ class Points(NamedTuple):
 class Known(NamedTuple):
     """Columns with a row per distribution.
 
-    count, total: slots of these series, -1 if there is none yet. at, levels: its run in `level` (sorted quantiles) and `slot` of
+    counts, totals: slots of these series, -1 if there is none yet. at, levels: its run in `level` (sorted quantiles) and `slot` of
     their series. state, room: its words in `words`, state -1 if there are none; time_ns, start_ns: of that point. pending: -1, or
     while a request is expanded the point that comes to be stored.
     """
 
-    count: NDArray[np.int32]
-    total: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    totals: NDArray[np.int32]
     at: NDArray[np.int64]
     levels: NDArray[np.int32]
     level: Floats
@@ -85,7 +85,7 @@ def undo_of(room: int) -> Undo:
     return Undo(np.empty(room, np.int32), np.empty(room, np.int64), np.empty(room, np.int64))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _span(last: NDArray[np.int64], slot: int, time: int, start: int, undo: Undo, n: int) -> tuple[float, int]:
     """(seconds that a delta counts: from its start, or since the last one; NaN when neither is known; changes noted)."""
     if 0 < start < time:
@@ -98,7 +98,7 @@ def _span(last: NDArray[np.int64], slot: int, time: int, start: int, undo: Undo,
     return (time - before) / 1e9 if 0 < before < time else math.nan, n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put_back(last: NDArray[np.int64], undo: Undo, n: int) -> None:
     for i in range(n):
         undo.after[i] = last[undo.slot[i]]
@@ -106,9 +106,14 @@ def _put_back(last: NDArray[np.int64], undo: Undo, n: int) -> None:
         last[undo.slot[i]] = undo.before[i]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def spans(
-    slots: NDArray[np.int32], time: NDArray[np.int64], start: NDArray[np.int64], last: NDArray[np.int64], undo: Undo, seconds: Floats
+    slots: NDArray[np.int32],
+    time: NDArray[np.int64],
+    start: NDArray[np.int64],
+    last: NDArray[np.int64],
+    undo: Undo,
+    seconds: Floats,
 ) -> int:
     """Fill seconds (rows,) of deltas; tells how many changes are noted in `undo`, of which `last` (by slot) keeps none."""
     n = 0
@@ -118,7 +123,7 @@ def spans(
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(level: Floats, at: int, n: int, wanted: float) -> int:
     """Place of a quantile in a run of sorted ones, or -1."""
     low, high = at, at + n
@@ -131,20 +136,21 @@ def _find(level: Floats, at: int, n: int, wanted: float) -> int:
     return low if low < at + n and level[low] == wanted else -1
 
 
-@njit(cache=True, nogil=True)
-def _read(data: NDArray[np.uint8], kind: int, begin: int, stop: int, head: Floats, one: Floats, two: Floats) -> tuple[int, Buckets]:
-    if kind == HISTOGRAM or kind == HISTOGRAM_DELTA:
-        return read_explicit(data, begin, stop, head, one, two)  # type: ignore[no-any-return]  # njit is untyped
-    return read_exponential(data, begin, stop, head, one, two)  # type: ignore[no-any-return]  # njit is untyped
+@allocating
+def _read(data: NDArray[np.uint8], kind: int, begin: int, stop: int, head: Floats, one: Floats, two: Floats) -> Any:
+    """Fault and buckets of a point of this kind."""
+    if kind in (HISTOGRAM, HISTOGRAM_DELTA):
+        return read_explicit(data, begin, stop, head, one, two)
+    return read_exponential(data, begin, stop, head, one, two)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _holds(buckets: Buckets) -> bool:
     """Whether there are buckets to tell quantiles of."""
     return buckets.positive.shape[0] > 0 or buckets.negative.shape[0] > 0 or buckets.zero != 0
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def _stored(words: Floats, at: int) -> Buckets:
     """The buckets of a state."""
     start = at + HEAD
@@ -156,7 +162,7 @@ def _stored(words: Floats, at: int) -> Buckets:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def expand(
     data: NDArray[np.uint8], points: Points, known: Known, last: NDArray[np.int64], wanted: Floats, made: Made,
     fault: NDArray[np.int8], touched: NDArray[np.int32], rows: NDArray[np.int32], undo: Undo,
@@ -171,7 +177,7 @@ def expand(
     counts, totals, places, runs, level, level_slot, states, _, state_times, state_starts, pending, words = known
     head, one, two = np.empty(6), np.empty(MAX_BUCKETS + 1), np.empty(MAX_BUCKETS + 1)
     former, three, four = np.empty(6), np.empty(MAX_BUCKETS + 1), np.empty(MAX_BUCKETS + 1)
-    stamp, stamped = np.full(MAX_BUCKETS, -1, np.int64), 0
+    stamp = np.full(MAX_BUCKETS, -1, np.int64)  # by quantile of a distribution: the last sample made of it
     n = stored = noted = 0
     room = slots.shape[0]
     for i in range(numbers.shape[0]):
@@ -205,7 +211,7 @@ def expand(
                 fault[i] = wrong
                 continue
             some = _holds(buckets)
-            if kind == HISTOGRAM_DELTA or kind == EXPONENTIAL_DELTA:
+            if kind in (HISTOGRAM_DELTA, EXPONENTIAL_DELTA):
                 seconds, noted = _span(last, counts[d], time, start, undo, noted)
             else:
                 before = pending[d]
@@ -263,9 +269,15 @@ def expand(
     return n, stored, noted
 
 
-@njit(cache=True, nogil=True)
+@allocating
 def remember(
-    data: NDArray[np.uint8], points: Points, touched: NDArray[np.int32], rows: NDArray[np.int32], begin: int, known: Known, used: int
+    data: NDArray[np.uint8],
+    points: Points,
+    touched: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    begin: int,
+    known: Known,
+    used: int,
 ) -> tuple[int, int, int]:
     """Store the points `rows` of the distributions `touched`, from the one at `begin` on.
 
@@ -294,7 +306,7 @@ def remember(
     return touched.shape[0], used, 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def compact(order: NDArray[np.int64], known: Known) -> int:
     """Move the states of distributions, in order of their places, together; tells the words used."""
     used = 0

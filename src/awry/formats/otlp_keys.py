@@ -1,4 +1,4 @@
-"""From the raw parts of an OTLP point's key to a name and labels: names made fit for a series key, attribute values as text; for `otlp`."""
+"""From the raw parts of an OTLP point's key to a name and labels: names fit for a key, values as text; for `otlp_admission`."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.hashing import probe, probe_after
+from awry.core.kernel import copy, kernel
 from awry.formats.otlp_walk import DELTA, MAX_RAW_BYTES, TOO_LONG, UNKNOWN, Metrics, Rows
 from awry.formats.protobuf_walk import field, put_size
 
@@ -45,7 +45,7 @@ class Keep(NamedTuple):
     scope: bool
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _append(data: NDArray[np.uint8], start: int, end: int, tag: int, key: NDArray[np.uint8], size: int) -> int:
     """Add data[start:end] to a raw key as a field; its new size, or TOO_LONG."""
     length = end - start
@@ -53,12 +53,11 @@ def _append(data: NDArray[np.uint8], start: int, end: int, tag: int, key: NDArra
         return TOO_LONG
     key[size] = tag
     size = put_size(key, size + 1, length)
-    for i in range(length):
-        key[size + i] = data[start + i]
+    copy(data, start, end, key, size)
     return size + length
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _kept(data: NDArray[np.uint8], at: int, end: int, keep: Keep) -> bool:
     """Whether a KeyValue's key is among the kept ones; its last one counts."""
     start, stop = at, at
@@ -69,10 +68,10 @@ def _kept(data: NDArray[np.uint8], at: int, end: int, keep: Keep) -> bool:
         if tag == 10:
             start, stop = inner, after
         at = after
-    return probe(keep.hashes, keep.slots, keep.starts, keep.blob, data, start, stop) >= 0
+    return bool(probe(keep.hashes, keep.slots, keep.starts, keep.blob, data, start, stop) >= 0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shared_key(data: NDArray[np.uint8], met: int, metrics: Metrics, keep: Keep, key: NDArray[np.uint8]) -> int:
     """Write what is kept of a metric's resource and scope into `key` (MAX_RAW_BYTES,); its size, or TOO_LONG."""
     size, name, name_end = 0, 0, 0
@@ -95,18 +94,17 @@ def shared_key(data: NDArray[np.uint8], met: int, metrics: Metrics, keep: Keep, 
     return _append(data, name, name_end, SCOPE_TAG, key, size) if keep.scope and name_end > name else size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def look_up(
     data: NDArray[np.uint8], rows: Rows, metrics: Metrics, keep: Keep, stems: Index, numbers: Index, distributions: Index,
-    slots: NDArray[np.int32],
+    key: NDArray[np.uint8], slots: NDArray[np.int32],
 ) -> None:  # fmt: skip
-    """Fill slots (rows,): of the series, or the number of the distribution; UNKNOWN; or why the point is refused."""
+    """Fill slots (rows,): of the series, or the number of the distribution; UNKNOWN; or why not. key: (MAX_RAW_BYTES,), for scratch."""
     faults, kinds, owns, own_stops, owners = rows.fault, rows.kind, rows.own, rows.own_stop, rows.metric
     names, scopes = metrics.name, metrics.scope
     hashes_0, stem_of, starts_0, blob_0 = stems
     hashes, known, starts, blob = numbers
     hashes_2, known_2, starts_2, blob_2 = distributions
-    key = np.empty(MAX_RAW_BYTES, np.uint8)
     met = scope = -1
     shared = stem = UNKNOWN
     for row in range(slots.shape[0]):

@@ -1,4 +1,4 @@
-"""What is known of OTLP's series: raw keys in parts, distributions, times of deltas; for `otlp`, one of these for each series table."""
+"""What is known of OTLP's series: raw keys in parts, distributions, times of deltas; for `otlp`, one for each series table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.growth import grown
-from awry.core.hashing import RawIndex, mark_words
+from awry.core.raw_index import RawIndex, mark_words
 from awry.core.series_table import SPELLINGS, SeriesTable
 from awry.formats.otlp_distributions import Distributions
 from awry.formats.otlp_expand import Points

@@ -1,4 +1,4 @@
-"""Walks OTLP metrics requests in the wire format of protobuf without building them: where every point is, and its number; for `otlp`.
+"""Walks OTLP metrics requests in protobuf without building them: where every point is, and its number; for `otlp`.
 
 Nothing here knows which series there are, so that a large body can be walked in any thread; `otlp_lookup` finds the series.
 Sources: opentelemetry.io, "OTLP Specification 1.9"; its metrics.proto; protobuf.dev, "Encoding".
@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from awry.core.hashing import load8
+from awry.core.kernel import kernel
 from awry.formats.protobuf_walk import field, varint
 
 MAX_RAW_BYTES = 8192
@@ -75,7 +75,7 @@ def walk(body: bytes, most: int) -> Walked:
         count, broken = find_points(data, len(data), rows, metrics)
         if count >= 0 or room >= most:
             cut = slice(0, max(count, 0))
-            return Walked(data, Rows(*(column[cut] for column in rows)), metrics, count, broken)
+            return Walked(data, Rows._make(column[cut] for column in rows), metrics, count, broken)
         room = min(len(data) // 2 + 1, most)
 
 
@@ -87,7 +87,7 @@ def _rows(room: int) -> Rows:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _parses(data: NDArray[np.uint8], at: int, end: int) -> bool:
     """Whether a ResourceMetrics or ScopeMetrics is a run of fields, and so its Resource or scope (field 1)."""
     while at < end:
@@ -102,7 +102,7 @@ def _parses(data: NDArray[np.uint8], at: int, end: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _metric(data: NDArray[np.uint8], at: int, end: int) -> Any:
     """(field number of the data or 0, where its last run of fields begins, name's start, its end, kind); kind is _DAMAGED if so."""
     kind_field, run, name, name_end = 0, at, at, at
@@ -141,15 +141,15 @@ def _metric(data: NDArray[np.uint8], at: int, end: int) -> Any:
     return kind_field, run, name, name_end, kind
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def attributes_tag(kind: int) -> int:
     """Tag of the attributes of a point of a kind."""
-    if kind == EXPONENTIAL or kind == EXPONENTIAL_DELTA:
+    if kind in (EXPONENTIAL, EXPONENTIAL_DELTA):
         return 10
-    return 74 if kind == HISTOGRAM or kind == HISTOGRAM_DELTA else 58
+    return 74 if kind in (HISTOGRAM, HISTOGRAM_DELTA) else 58
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find_points(data: NDArray[np.uint8], end: int, rows: Rows, metrics: Metrics) -> Any:
     """Fill a row per point and per metric; tells (points, -1 or where it does not parse); points is -1 when there is no room."""
     # Columns by their own names: each access through a tuple would count references.
