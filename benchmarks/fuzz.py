@@ -177,7 +177,7 @@ def _bits(answer: Answer | str) -> object:
 
 
 def plain_kernels() -> None:
-    """Stand in for the two intrinsics, with their bounds checked; before anything but `core.hashing` is imported."""
+    """Stand in for the intrinsics, with bounds checked; before anything but `core.hashing` is imported."""
     import numpy as np
 
     from awry.core import hashing
@@ -187,15 +187,14 @@ def plain_kernels() -> None:
             raise IndexError(f"eight bytes at {at} of {len(data)}")
         return np.uint64(int.from_bytes(data[int(at) : int(at) + 8].tobytes(), "little"))
 
-    def store8(data: Any, at: int, word: Any) -> None:
-        if not 0 <= at <= len(data) - 8:
-            raise IndexError(f"eight bytes at {at} of {len(data)}")
-        data[int(at) : int(at) + 8] = np.frombuffer(int(word).to_bytes(8, "little"), np.uint8)
+    def fold(a: Any, b: Any) -> Any:
+        product = int(a) * int(b)
+        return np.uint64((product ^ (product >> 64)) & (2**64 - 1))
 
-    hashing.load8 = load8
-    from awry.formats import otlp_walk
+    hashing.load8, hashing._fold = load8, fold
+    from awry.formats import otlp_buckets
 
-    otlp_walk.store8 = store8
+    otlp_buckets.from_bits = lambda word: np.uint64(word).view(np.float64)
     np.seterr(all="ignore")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from awry.core import raw_index
+from awry.core.hashing import hash_after, hash_bytes, probe_after
 from awry.core.raw_index import RawIndex
 
 
@@ -93,3 +94,32 @@ def test_no_key_waits_for_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
         index.arrays  # noqa: B018
     assert (1 << 17) + (1 << 18) == sum(copied)
     assert 100 * raw_index._PACE == max(copied)
+
+
+def test_a_key_in_two_parts_is_the_key_of_both() -> None:
+    """Hashed and found where its parts lie, whatever their lengths and what stands around the second."""
+    rng = np.random.default_rng(2)
+    index, parts = RawIndex(16), [(int(rng.integers(0, 2**63)) * 2 + 1, rng.bytes(n)) for n in (*range(40), 200)]
+    for slot, (word, rest) in enumerate(parts):
+        index.add(word.to_bytes(8, "little") + rest, slot)
+    for slot, (word, rest) in enumerate(parts):
+        around, whole = np.frombuffer(b"abc" + rest + b"x", np.uint8), np.frombuffer(word.to_bytes(8, "little") + rest, np.uint8)
+        end = 3 + len(rest)
+        assert hash_bytes(whole, 0, len(whole)) == hash_after(np.uint64(word), around, 3, end)
+        assert slot == probe_after(*index.arrays, np.uint64(word), around, 3, end)
+        assert -1 == probe_after(*index.arrays, np.uint64(word ^ 1), around, 3, end)
+        assert -1 == probe_after(*index.arrays, np.uint64(word), around, 3, end + 1)
+
+
+@pytest.mark.parametrize(("word", "rest"), [(7, b"other attributes"), (8, b"some attributes!"), (7, b"some attributes!!")])
+def test_a_collision_of_hashes_merges_nothing(word: int, rest: bytes) -> None:
+    """An entry with the very hash that is looked for is not taken unless both parts are the same."""
+    index = RawIndex(16)
+    index.add((7).to_bytes(8, "little") + b"some attributes!", 5)
+    _, slots, starts, blob = index.arrays
+    data = np.frombuffer(rest, np.uint8)
+    forged = np.zeros(16, np.uint64)
+    hash_ = hash_after(np.uint64(word), data, 0, len(data))
+    forged[:15] = hash_  # every place says that it is there; one is free, so that a search ends
+    taken = np.full(16, int(starts[slots == 5][-1]), np.int64)
+    assert -1 == probe_after(forged, np.full(16, 5, np.int32), taken, blob, np.uint64(word), data, 0, len(data))

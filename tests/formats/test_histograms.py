@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from awry.core.kind import COUNTER, GAUGE
-from awry.formats.histograms import EXPLICIT, Buckets, at_scale, between, quantiles
-from awry.formats.otlp_distributions import Last, Memory
+from awry.formats import histograms
+from awry.formats.histograms import EXPLICIT, Buckets, at_scale, between
 from tests.naive_histograms import explicit_buckets, exponential_buckets, quantile
 
 from .otlp_requests import CUMULATIVE, DELTA, SECOND, T0, request
@@ -27,9 +27,9 @@ def explicit(bounds: list[float], counts: list[float]) -> Buckets:
 
 
 def exponential(
-    scale: int, offset: int, up: list[float], zero: float = 0, down_offset: int = 0, down: Any = (), wide: float = 0
+    scale: int, offset: int, up: list[float], zero: float = 0, down_offset: int = 0, down: Any = (), wide: float = 0.0
 ) -> Buckets:
-    return Buckets(scale, np.empty(0), zero, wide, offset, np.array(up, float), down_offset, np.array(down, float))
+    return Buckets(scale, np.empty(0), float(zero), wide, offset, np.array(up, float), down_offset, np.array(down, float))
 
 
 def histogram(time: int, counts: list[int], temporality: int = CUMULATIVE, start: int = 0, **fields: Any) -> Any:
@@ -51,7 +51,7 @@ def values(door: Door, made: Any) -> dict[str, float]:
 def test_quantiles_of_given_bounds(counts: list[int], first: float, q: float) -> None:
     """As the obvious twin finds them."""
     bounds = [first + i for i in range(len(counts) - 1)]
-    (got,) = quantiles(explicit(bounds, [float(n) for n in counts]), (q,))
+    got = histograms.quantile(explicit(bounds, [float(n) for n in counts]), q)
     expected = quantile(explicit_buckets(bounds, [float(n) for n in counts]), q, logarithmic=False)
     assert expected == pytest.approx(got, nan_ok=True)
 
@@ -64,7 +64,7 @@ def test_quantiles_of_exponential_buckets(
     up: list[int], down: list[int], zero: int, offset: int, scale: int, q: float, wide: float
 ) -> None:
     """As the obvious twin finds them, negative values, those near zero and positive ones in one order."""
-    (got,) = quantiles(exponential(scale, offset, [float(n) for n in up], zero, -offset, down, wide), (q,))
+    got = histograms.quantile(exponential(scale, offset, [float(n) for n in up], zero, -offset, down, wide), q)
     positive = {offset + i: float(n) for i, n in enumerate(up)}
     negative = {-offset + i: float(n) for i, n in enumerate(down)}
     expected = quantile(exponential_buckets(scale, zero, wide, positive, negative), q, logarithmic=True)
@@ -75,8 +75,8 @@ def test_quantiles_of_exponential_buckets(
 
 def test_no_quantiles_without_buckets() -> None:
     """Nothing observed, no bounds, or beyond what a float holds."""
-    assert all(map(math.isnan, quantiles(explicit([1.0], [0, 0]), (0.5,)) + quantiles(explicit([], [5]), (0.5,))))
-    assert math.isnan(quantiles(exponential(-10, 5, [1.0]), (1.0,))[0])
+    for buckets, q in ((explicit([1.0], [0, 0]), 0.5), (explicit([], [5]), 0.5), (exponential(-10, 5, [1.0]), 1.0)):
+        assert math.isnan(histograms.quantile(buckets, q))
 
 
 @given(COUNTS, COUNTS, st.integers(-9, 9), st.integers(-9, 9), st.integers(0, 3), st.integers(0, 3))
@@ -88,8 +88,8 @@ def test_between_two_points_of_any_scale(old: list[int], new: list[int], a: int,
     both = np.zeros(high - low)
     both[a - low : a - low + len(old)] += old
     both[b - low : b - low + len(new)] += new
-    got = between(at_scale(before, 5 - coarse), at_scale(exponential(5, low, both.tolist(), 5), 5 - coarser))
-    assert got is not None
+    anew, got = between(at_scale(before, 5 - coarse), at_scale(exponential(5, low, both.tolist(), 5), 5 - coarser))
+    assert not anew
     expected = at_scale(gained, 5 - max(coarse, coarser))
     assert {expected.offset + i: n for i, n in enumerate(expected.positive.tolist()) if n} == {
         got.offset + i: n for i, n in enumerate(got.positive.tolist()) if n
@@ -111,7 +111,8 @@ def test_between_two_points_of_any_scale(old: list[int], new: list[int], a: int,
 )
 def test_counts_that_fell_began_anew(before: Buckets, now: Buckets) -> None:
     """Of any bucket, on either side; other bounds as well."""
-    assert None is between(before, now)
+    anew, gained = between(before, now)
+    assert (True, now.positive.tolist()) == (anew, gained.positive.tolist())
 
 
 def test_a_cumulative_histogram() -> None:
@@ -184,11 +185,3 @@ def test_bad_buckets_cost_only_their_point() -> None:
     data.data_points.add(time_unix_nano=T0, scale=2**30)
     got = Door().decode(made)
     assert ({"bad_buckets": 3, "too_long": 1}, 5, [2]) == (dict(got.refused), got.points, got.point.tolist())
-
-
-def test_memory_is_bounded() -> None:
-    """The series not heard of longest is forgotten first."""
-    memory = Memory(1000)
-    for i in range(4):
-        memory.update({"a": Last(i, 0), f"b{i}": Last(i, 0)})
-    assert (["a", "b3"], 3) == ([key for key in ("a", "b0", "b1", "b3") if memory.get(key)], len(memory))

@@ -154,7 +154,7 @@ def test_grpc_errors(both: Live) -> None:
             with pytest.raises(grpc.RpcError) as caught:
                 call(both, body, compression)
             assert code == caught.value.code().name
-    with patch.object(both.app.otlp, "decode", side_effect=ZeroDivisionError("secret")), pytest.raises(grpc.RpcError) as caught:
+    with patch.object(both.app.otlp, "steps", side_effect=ZeroDivisionError("secret")), pytest.raises(grpc.RpcError) as caught:
         call(both, b"")
     assert (grpc.StatusCode.INTERNAL, False) == (caught.value.code(), "secret" in caught.value.details())
 

@@ -15,14 +15,10 @@ from awry.connectors.intake import Intake, Lines
 from awry.connectors.listener import TcpListener, UdpListener
 from awry.connectors.sockets import listen
 from awry.core.clock import Clock, SystemClock
-from awry.core.series_table import SeriesTable
+from awry.core.series_table import NEW_AT_ONCE, SeriesTable
 from awry.core.tick import Rows
 from awry.formats.decoded import Decoded
 from awry.formats.graphite import LINE_BYTES, decode_lines
-
-NEW_AT_ONCE = 250
-"""Lines with names never seen that are decoded in one go, some two milliseconds; then others on the event loop have their turn.
-An answer waits for a few such goes, each the longer the busier the machine is."""
 
 
 @dataclass(frozen=True, eq=False)

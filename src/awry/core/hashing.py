@@ -1,6 +1,6 @@
 """64-bit hashing of bytes, and how an open-addressing table of raw keys is probed inside numba; for the hot decoders.
 
-The hash is the multiply-and-fold of wyhash (Wang Yi, public domain) on 8-byte words, without its secret: the table compares
+The hash is the multiply-and-fold of wyhash (Wang Yi, public domain) on pairs of words, without its secret: the table compares
 whole keys on a hit, so a collision costs time, never a merged series.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types, uint64
+from numba import types, uint64
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -37,32 +37,81 @@ def _load8(typingctx: Any, data: Any, at: Any) -> Any:
 load8: Any = _load8
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _fold(a: np.uint64, b: np.uint64) -> np.uint64:
-    lo_a, hi_a = a & np.uint64(0xFFFFFFFF), a >> np.uint64(32)
-    lo_b, hi_b = b & np.uint64(0xFFFFFFFF), b >> np.uint64(32)
-    mid = hi_a * lo_b + ((lo_a * lo_b) >> np.uint64(32))
-    low = a * b
-    high = hi_a * hi_b + (mid >> np.uint64(32)) + ((lo_a * hi_b + (mid & np.uint64(0xFFFFFFFF))) >> np.uint64(32))
-    return low ^ high
+@intrinsic
+def _multiply_fold(typingctx: Any, a: Any, b: Any) -> Any:
+    """Both halves of the 128-bit product of two words, one xor the other: one instruction of the processor and one more."""
+    from llvmlite import ir
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word, wide = ir.IntType(64), ir.IntType(128)
+        product = builder.mul(builder.zext(args[0], wide), builder.zext(args[1], wide))
+        high = builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
+        return builder.xor(builder.trunc(product, word), high)
+
+    return uint64(uint64, uint64), codegen
+
+
+_fold: Any = _multiply_fold
+
+
+@kernel
+def _hash(h: np.uint64, data: NDArray[np.uint8], start: int, at: int, end: int) -> np.uint64:
+    """Go on with a hash over data[at:end]; what lies before `start` is not read."""
+    while at + 16 <= end:
+        h = _fold(load8(data, at) ^ _P1, load8(data, at + 8) ^ h)
+        at += 16
+    if at + 8 <= end:
+        h = _fold(h ^ load8(data, at) ^ _P2, _P1)
+        at += 8
+    tail = np.uint64(0)
+    if at < end and end - 8 >= start:  # the last eight bytes, of which some were taken already
+        tail = load8(data, end - 8) >> np.uint64(8 * (8 - (end - at)))
+    else:
+        shift = np.uint64(0)
+        while at < end:
+            tail |= np.uint64(data[at]) << shift
+            shift += np.uint64(8)
+            at += 1
+    h = _fold(h ^ tail ^ _P1, _P2)
+    return h if h != 0 else np.uint64(1)
 
 
 @kernel
 def hash_bytes(data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
     """Hash of data[start:end] (uint8, any length), never 0."""
-    h = np.uint64(end - start) * _P1
-    at = start
-    while at + 8 <= end:
-        h = _fold(h ^ load8(data, at) ^ _P2, _P1)
-        at += 8
-    tail = np.uint64(0)
-    shift = np.uint64(0)
-    while at < end:
-        tail |= np.uint64(data[at]) << shift
-        shift += np.uint64(8)
-        at += 1
-    h = _fold(h ^ tail ^ _P1, _P2)
-    return h if h != 0 else np.uint64(1)
+    return np.uint64(_hash(np.uint64(end - start) * _P1, data, start, start, end))
+
+
+@kernel
+def hash_after(word: np.uint64, data: NDArray[np.uint8], start: int, end: int) -> np.uint64:
+    """`hash_bytes` of the eight bytes of a word (little-endian) followed by data[start:end], without putting them together."""
+    h = np.uint64(end - start + 8) * _P1
+    if end - start >= 8:
+        return np.uint64(_hash(_fold(word ^ _P1, load8(data, start) ^ h), data, start, start + 8, end))
+    return np.uint64(_hash(_fold(h ^ word ^ _P2, _P1), data, start, start, end))
+
+
+@kernel
+def _equal(blob: NDArray[np.uint8], at: int, data: NDArray[np.uint8], start: int, length: int) -> bool:
+    """Whether blob[at : at + length] is data[start : start + length]."""
+    i = 0
+    while i + 8 <= length:
+        if load8(blob, at + i) != load8(data, start + i):
+            return False
+        i += 8
+    if i < length and length >= 8:
+        return bool(load8(blob, at + length - 8) == load8(data, start + length - 8))
+    while i < length:
+        if blob[at + i] != data[start + i]:
+            return False
+        i += 1
+    return True
+
+
+@kernel
+def key_size(blob: NDArray[np.uint8], at: int) -> int:
+    """Length of the key at a place of the blob."""
+    return int(np.int64(blob[at]) | np.int64(blob[at + 1]) << 8 | np.int64(blob[at + 2]) << 16 | np.int64(blob[at + 3]) << 24)
 
 
 @kernel
@@ -77,16 +126,27 @@ def locate(
     while hashes[place] != 0:
         if hashes[place] == h:
             at = starts[place]
-            size = np.int64(blob[at]) | np.int64(blob[at + 1]) << 8 | np.int64(blob[at + 2]) << 16 | np.int64(blob[at + 3]) << 24
-            if size == length:
-                at += 4
-                i = 0
-                while i + 8 <= length and load8(blob, at + i) == load8(data, start + i):
-                    i += 8
-                while i < length and blob[at + i] == data[start + i]:
-                    i += 1
-                if i == length:
-                    return int(place)
+            if key_size(blob, at) == length and _equal(blob, at + 4, data, start, length):
+                return int(place)
+        place = (place + 1) & mask
+    return -1
+
+
+@kernel
+def probe_after(
+    hashes: NDArray[np.uint64], slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8],
+    word: np.uint64, data: NDArray[np.uint8], start: int, end: int,
+) -> int:  # fmt: skip
+    """`probe` for a raw key of two parts: the eight bytes of a word (little-endian), then data[start:end]; both are compared."""
+    h = hash_after(word, data, start, end)
+    mask = hashes.shape[0] - 1
+    place = np.int64(h & np.uint64(mask))
+    length = end - start
+    while hashes[place] != 0:
+        if hashes[place] == h:
+            at = starts[place]
+            if key_size(blob, at) == length + 8 and load8(blob, at + 4) == word and _equal(blob, at + 12, data, start, length):
+                return int(slots[place])
         place = (place + 1) & mask
     return -1
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.growth import grown
-from awry.core.hashing import hash_bytes, locate, probe
+from awry.core.hashing import hash_bytes, key_size, load8, locate, probe
 from awry.core.kernel import copy, kernel
 
 _FEW = 10_000
@@ -92,12 +92,25 @@ def _copy_known(
     for i in range(hashes.shape[0]):
         if hashes[i] != 0 and slots[i] >= 0:
             at = starts[i]
-            size = 4 + int(blob[at]) + (int(blob[at + 1]) << 8) + (int(blob[at + 2]) << 16) + (int(blob[at + 3]) << 24)
+            size = 4 + key_size(blob, at)
             copy(blob, at, at + size, new_blob, used)
             _place(new_hashes, new_slots, new_starts, hashes[i], slots[i], used)
             used += size
             count += 1
     return used, count
+
+
+@kernel
+def mark_words(
+    hashes: NDArray[np.uint64], slots: NDArray[np.int32], starts: NDArray[np.int64], blob: NDArray[np.uint8],
+    used: NDArray[np.bool_], shift: int,
+) -> None:  # fmt: skip
+    """Mark used[word >> shift] for the first word of each key that has a slot; words beyond `used` mark nothing."""
+    for i in range(hashes.shape[0]):
+        if hashes[i] != 0 and slots[i] >= 0 and key_size(blob, starts[i]) >= 8:
+            at = load8(blob, starts[i] + 4) >> np.uint64(shift)
+            if at < np.uint64(used.shape[0]):
+                used[np.int64(at)] = True
 
 
 class RawIndex:
@@ -135,8 +148,8 @@ class RawIndex:
 
     def find(self, raw: bytes) -> int:
         """Slot of these raw bytes, or -1."""
-        slot = self._waiting.get(raw, -1)
-        return slot if slot >= 0 else int(probe(*self.arrays, np.frombuffer(raw, np.uint8), 0, len(raw)))
+        slot = int(probe(*self._table, self._blob, np.frombuffer(raw, np.uint8), 0, len(raw)))
+        return slot if slot >= 0 else self._waiting.get(raw, -1)
 
     def add(self, raw: bytes, slot: int) -> None:
         """Remember that these raw bytes mean this slot; bytes that are known keep theirs."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,20 @@ from awry.core.slot_by_key import SlotByKey
 
 SPELLINGS = 2
 """Raw spellings kept per series on average; one more is read anew each time it comes, which is slow but harmless."""
+
+NEW_AT_ONCE = 250
+"""Most new series of a source in one turn of the event loop, some two milliseconds; then others have their turn. An answer waits
+for a few such turns, each the longer the busier the machine is."""
+
+
+class Forgets(Protocol):
+    """Something that remembers by slot."""
+
+    def forget(self, slots: NDArray[np.int32]) -> None:
+        """The series of these slots are deleted; the slots may be other series' one day."""
+
+
+K = TypeVar("K", bound=Forgets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +66,10 @@ class SeriesTable:
         """How often a new series got the slot of a deleted one: what is known by slot may be another series' since."""
         self._free: list[int] = []
         self._slot_of = SlotByKey()
+        self.forgotten = 0
+        """How often series were deleted: a slot that was looked up before may be none of its series' any more."""
         self._index: dict[str, RawIndex] = {}
+        self._kept: dict[str, Any] = {}
         self._clock = clock or SystemClock()
         self._minute = -1
         self._new_in_minute = 0
@@ -69,6 +87,13 @@ class SeriesTable:
         if protocol not in self._index:
             self._index[protocol] = RawIndex()
         return self._index[protocol]
+
+    def kept(self, protocol: str, make: Callable[[], K]) -> K:
+        """What a protocol remembers of series by slot besides an index; made when it is first asked for."""
+        if protocol not in self._kept:
+            self._kept[protocol] = make()
+        found: K = self._kept[protocol]
+        return found
 
     def find(self, key: str) -> int:
         """Slot of a canonical key, or -1."""
@@ -131,7 +156,8 @@ class SeriesTable:
         gone = [slot for slot in slots if self._slot_of.find(self.keys[slot]) == slot]  # not so: deleted before, with a successor
         for slot in gone:
             self._slot_of.remove(self.keys[slot])
-        for index in self._index.values():
+        self.forgotten += 1
+        for index in (*self._index.values(), *self._kept.values()):
             index.forget(np.array(gone, np.int32))
 
     def free(self, slots: Iterable[int]) -> None:

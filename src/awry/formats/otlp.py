@@ -7,37 +7,36 @@ no protobuf message is refused whole. Deltas become rates per second; cumulative
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.batch import Batch
-from awry.core.errors import InvalidInput, InvalidSelector, TooLarge
+from awry.core.errors import InvalidInput, TooLarge
 from awry.core.raw_index import RawIndex
-from awry.core.series_key import format_key
-from awry.core.series_table import SeriesTable
-from awry.core.tick import REASONS
+from awry.core.series_table import NEW_AT_ONCE, SeriesTable
 from awry.formats import otlp_walk as wire
-from awry.formats.decoded import intern
-from awry.formats.histograms import Reader, explicit_quantile, exponential_quantile
-from awry.formats.otlp_distributions import Distribution, Expander, Last, Memory, Point
-from awry.formats.otlp_keys import SCOPE_LABEL, Refusal, identify
+from awry.formats.otlp_admission import REFUSED, Admission
+from awry.formats.otlp_buckets import BAD_BUCKETS, DAMAGED, TOO_MANY
+from awry.formats.otlp_expand import Made, Points, Undo, expand, made_of, spans, undo_of
+from awry.formats.otlp_keys import SCOPE_LABEL
+from awry.formats.otlp_lookup import Keep, look_up
+from awry.formats.otlp_series import Last, OtlpSeries
 from awry.formats.otlp_settings import QUANTILES, RESOURCE_ATTRIBUTES
 from awry.formats.protobuf import fixed, message, number
 
-PROTOCOL, DISTRIBUTIONS = "otlp", "otlp_distributions"
 MAX_POINTS = 1_000_000
 """Most data points of a request."""
-_USUAL_POINT_BYTES = 48
-_KEY_BYTES = 1 << 20
+_USUAL_SAMPLES = 8192
 _REFUSALS = {
     wire.TOO_LONG: "too_long",
     wire.NO_VALUE: "no_value",
     wire.OUT_OF_RANGE: "out_of_range",
     wire.TEMPORALITY: "no_temporality",
 }
+_FAULTS = {TOO_MANY: "too_long", DAMAGED: "malformed", BAD_BUCKETS: "bad_buckets"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ class OtlpRequest:
     point: NDArray[np.int32]
     points: int
     refused: Mapping[str, int]
-    changed: dict[str, Last] = field(repr=False)
+    known: OtlpSeries = field(repr=False)
+    last: Last = field(repr=False)
 
     @property
     def received(self) -> int:
@@ -57,160 +57,141 @@ class OtlpRequest:
 
 
 class OtlpDecoder:
-    """Decodes requests; one for all doors, for it remembers histograms from one point to the next. One thread uses it."""
+    """Decodes requests; one for all doors. What it remembers, from one point to the next too, it keeps with the series table."""
 
     def __init__(
-        self,
-        *,
-        resource_attributes: tuple[str, ...] = RESOURCE_ATTRIBUTES,
-        quantiles: tuple[float, ...] = QUANTILES,
-        memory: Memory | None = None,
-    ) -> None:
-        names = RawIndex(64)
+        self, *, resource_attributes: tuple[str, ...] = RESOURCE_ATTRIBUTES, quantiles: tuple[float, ...] = QUANTILES
+    ) -> None:  # fmt: skip
+        self._names = RawIndex(64)
         for name in dict.fromkeys(resource_attributes):
-            names.add(name.encode(), 0)
-        self._names = names
-        self._keep = wire.Keep(*names.arrays, "*" in resource_attributes, SCOPE_LABEL in resource_attributes)
+            self._names.add(name.encode(), 0)
+        self._every, self._scope = "*" in resource_attributes, SCOPE_LABEL in resource_attributes
+        self._keep = Keep(*self._names.arrays, self._every, self._scope)
+        self._key = np.empty(wire.MAX_RAW_BYTES, np.uint8)
         self._wanted = tuple(sorted(set(quantiles)))
-        self._memory = memory or Memory()
-        self._reader = Reader()
-        self._known: dict[tuple[int, int], Distribution] = {}
-        """By slot of the series that counts, and kind: a sender may change between kinds under one name."""
 
     def decode(self, body: bytes, table: SeriesTable, *, max_points: int = MAX_POINTS) -> OtlpRequest:
         """Decode an ExportMetricsServiceRequest; new series are added to `table`. `keep` what came once it is queued.
 
         Raises TooLarge over a limit and InvalidInput when the body does not parse; nothing of it is to be stored then.
         """
-        data = np.frombuffer(body, np.uint8)
-        rows, metrics, count = self._walk(data, table, max_points)
-        refused: Counter[str] = Counter()
-        slot, value = rows.slot[:count], rows.value[:count]
-        time = rows.time_ns[:count] // 1_000_000
-        expander = Expander(table, self._reader, self._wanted, self._memory)
-        unknown = np.flatnonzero(slot == wire.UNKNOWN)
-        if unknown.size:
-            self._resolve(data, table, rows, metrics, unknown, time, refused)
-        for code, reason in _REFUSALS.items():
-            if n := int(np.count_nonzero(slot == code)):
-                refused[reason] = n
-        numbers = rows.kind[:count] <= wire.DELTA
-        good = slot >= 0
-        deltas = np.flatnonzero(good & (rows.kind[:count] == wire.DELTA))
-        if deltas.size:
-            _per_second(rows, deltas, table, expander)
-        point = np.flatnonzero(numbers & good)
-        batch = Batch(slot[point], time[point], value[point])
-        others = np.flatnonzero(~numbers & good)
-        if others.size:
-            made, of = self._expand(data, rows, others, expander, refused)
-            batch, point = Batch.concat([batch, made]), np.concatenate([point, of])
-        return OtlpRequest(batch, point.astype(np.int32), count, refused, expander.changed)
+        steps = self.steps(walk(body, max_points), table)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                request: OtlpRequest = end.value
+                return request
+
+    def steps(self, walked: wire.Walked, table: SeriesTable) -> Generator[None, None, OtlpRequest]:
+        """Decode in steps of NEW_AT_ONCE new series; between them others may have their turn, and change the table.
+
+        The last step ends with the request, which is to be queued and kept before anybody has a turn.
+        """
+        known = OtlpSeries.of(table)
+        admission = Admission(walked, self._keep, known, table, self._wanted)
+        slots = np.empty(walked.points, np.int32)
+        complete, version = False, table.forgotten
+        while True:
+            if version != table.forgotten:
+                admission.forget_slots()
+                complete, version = False, table.forgotten
+            look_up(walked.data, walked.rows, walked.metrics, self._keep, *known.indexes, self._key, slots)
+            asked = np.flatnonzero(slots == wire.UNKNOWN)
+            slots[asked] = admission.answers[asked]
+            unknown = np.flatnonzero(slots == wire.UNKNOWN)
+            if unknown.size:
+                for at in range(0, len(unknown), NEW_AT_ONCE):
+                    if at:
+                        yield
+                    admission.admit(unknown[at : at + NEW_AT_ONCE])
+                continue
+            request, made = self._samples(walked, slots, known, table, admission)
+            missing = np.flatnonzero(made.slot < 0)
+            if complete or not missing.size:
+                return request
+            for at in range(0, len(missing), NEW_AT_ONCE):
+                if at:
+                    yield
+                    if version != table.forgotten:  # a number may be another distribution's by now
+                        break
+                piece = missing[at : at + NEW_AT_ONCE]
+                admission.complete(made.distribution[piece], made.level[piece])
+            complete = True
 
     def keep(self, request: OtlpRequest) -> None:
-        """The request is in the queue: what came next counts from here."""
-        self._memory.update(request.changed)
+        """The request is in the queue: what comes next counts from here."""
+        request.known.keep(request.last)
 
-    def _walk(self, data: NDArray[np.uint8], table: SeriesTable, max_points: int) -> tuple[wire.Rows, wire.Metrics, int]:
-        end = len(data)
-        room = min(end // _USUAL_POINT_BYTES + 64, max_points)
-        series, distributions = (wire.Index(*table.index(name).arrays) for name in (PROTOCOL, DISTRIBUTIONS))
-        while True:
-            rows, metrics = wire.rows_of(room), wire.metrics_of(room)
-            count, broken = wire.walk(data, end, self._keep, series, distributions, rows, metrics)
-            if broken >= 0 and count >= 0:
-                raise InvalidInput(f"cannot read the body: no OTLP metrics request at byte {broken} of {end}")
-            if count >= 0:
-                return rows, metrics, count
-            if room >= max_points:
-                raise TooLarge(f"cannot take more than {max_points} data points in one request", hint="send smaller requests")
-            room = min(end // 2 + 1, max_points)
-
-    def _resolve(
-        self, data: NDArray[np.uint8], table: SeriesTable, rows: wire.Rows, metrics: wire.Metrics, unknown: NDArray[np.int64],
-        time: NDArray[np.int64], refused: Counter[str],
-    ) -> None:  # fmt: skip
-        """Give each row of an unknown series its slot, or count why it is refused."""
-        codes = table.inadmissible(time[unknown], rows.value[unknown])
-        for code, n in enumerate(np.bincount(codes, minlength=len(REASONS)).tolist()):
-            if code and n:
-                refused[REASONS[code]] += n
-        rows.slot[unknown[codes > 0]] = -100
-        unknown = unknown[codes == 0]
-        seen: dict[bytes, int | str] = {}
-        buffer, ends = np.empty(_KEY_BYTES, np.uint8), np.empty(1 << 14, np.int64)
-        while unknown.size:
-            done = wire.keys_of(data, unknown, self._keep, rows, metrics, buffer, ends)
-            starts = [0, *ends[: done - 1].tolist()]
-            for row, start, end in zip(unknown[:done].tolist(), starts, ends[:done].tolist(), strict=True):
-                raw = buffer[start:end].tobytes()
-                answer = seen.get(raw)
-                if answer is None:
-                    answer = seen[raw] = self._admit(table, raw)
-                if isinstance(answer, str):
-                    refused[answer] += 1
-                    answer = -100
-                rows.slot[row] = answer
-            unknown = unknown[done:]
-
-    def _admit(self, table: SeriesTable, raw: bytes) -> int | str:
-        """Slot of a raw key seen for the first time (of a distribution: of the series that counts), or why it is refused."""
-        try:
-            identity = identify(raw)
-            if identity.kind <= wire.DELTA:
-                key = format_key(identity.name, identity.labels)
-                slot = intern(table, PROTOCOL, raw, key, identity.kind == wire.COUNTER)
-            else:
-                known = Distribution.of(identity)
-                slot = intern(table, DISTRIBUTIONS, raw, known.count, known.cumulative)
-                self._known[slot, identity.kind] = known
-        except Refusal as refusal:
-            return str(refusal)
-        except InvalidSelector:
-            return "bad_key"
-        return slot if slot >= 0 else "series_limit"
+    def _samples(
+        self, walked: wire.Walked, slots: NDArray[np.int32], known: OtlpSeries, table: SeriesTable, admission: Admission
+    ) -> tuple[OtlpRequest, Made]:
+        """The request as far as its series are known, and all samples of distributions, those of unknown series among them."""
+        rows, good = walked.rows, slots >= 0
+        refused: Counter[str] = Counter()
+        for code, n in zip(*(column.tolist() for column in np.unique(slots[~good], return_counts=True)), strict=True):
+            refused[_REFUSALS[code] if code > REFUSED else admission.reasons[REFUSED - code]] += n
+        numbers, time, value = rows.kind <= wire.DELTA, rows.time_ns // 1_000_000, rows.value
+        last = known.last(len(table.keys))
+        deltas = np.flatnonzero(good & (rows.kind == wire.DELTA))
+        undo, noted = undo_of(len(deltas)), 0
+        if deltas.size:
+            seconds, value = np.empty(len(deltas)), value.copy()
+            noted = spans(slots[deltas], rows.time_ns[deltas], rows.start_ns[deltas], last, undo, seconds)
+            value[deltas] /= seconds
+        point = np.flatnonzero(numbers & good)
+        batch = Batch(slots[point], time[point], value[point])
+        which = np.flatnonzero(~numbers & good)
+        points = Points(
+            slots[which], rows.kind[which], rows.time_ns[which], rows.start_ns[which], rows.begin[which], rows.stop[which],
+            np.isnan(rows.value[which]),
+        )  # fmt: skip
+        made, fault, touched, own, also = self._expand(walked.data, points, known, last)
+        for code, n in zip(*(column.tolist() for column in np.unique(fault[fault < 0], return_counts=True)), strict=True):
+            refused[_FAULTS[code]] += n
+        if len(made.slot):
+            there = np.flatnonzero(made.slot >= 0)
+            of = which[made.point[there]]
+            batch = Batch.concat([batch, Batch(made.slot[there], time[of], made.value[there])])
+            point = np.concatenate([point, of])
+        slot = np.concatenate([undo.slot[:noted], also.slot])
+        last_points = Last(walked.data, points, touched, own, slot, np.concatenate([undo.after[:noted], also.after]))
+        return OtlpRequest(batch, point.astype(np.int32), walked.points, refused, known, last_points), made
 
     def _expand(
-        self, data: NDArray[np.uint8], rows: wire.Rows, which: NDArray[np.int64], expander: Expander, refused: Counter[str]
-    ) -> tuple[Batch, NDArray[np.int64]]:
-        """The samples of histograms and summaries, and the point that each comes from."""
-        slots: list[int] = []
-        values: list[float] = []
-        times: list[int] = []
-        of: list[int] = []
-        columns = (rows.slot, rows.kind, rows.begin, rows.stop, rows.time_ns, rows.start_ns)
-        empty = np.isnan(rows.value[which]).tolist()
-        for row, none, slot, kind, *where in zip(which.tolist(), empty, *(c[which].tolist() for c in columns), strict=True):
-            point = Point(where[0], where[1], where[2], where[3], none)
-            found = expander.samples(self._known[slot, kind], point, data)
-            if isinstance(found, str):
-                refused[found] += 1
-                continue
-            slots += [of_row for of_row, _ in found]
-            values += [value for _, value in found]
-            times += [point.time_ns // 1_000_000] * len(found)
-            of += [row] * len(found)
-        return Batch.of(slots, times, values), np.array(of, np.int64)
+        self, data: NDArray[np.uint8], points: Points, known: OtlpSeries, last: NDArray[np.int64]
+    ) -> tuple[Made, NDArray[np.int8], NDArray[np.int32], NDArray[np.int32], Undo]:
+        """Samples, faults, states to be stored and the points of these, times of deltas."""
+        n = len(points.kind)
+        fault, touched, own, undo = np.zeros(n, np.int8), np.empty(n, np.int32), np.empty(n, np.int32), undo_of(n)
+        room = n * (2 + len(self._wanted)) + _USUAL_SAMPLES if n else 0
+        wanted = np.array(self._wanted, np.float64)
+        while True:
+            made = made_of(room)
+            count, stored, noted = expand(
+                data, points, known.distributions.columns, last, wanted, made, fault, touched, own, undo
+            )  # fmt: skip
+            if count >= 0:
+                cut = Undo(undo.slot[:noted], undo.before[:noted], undo.after[:noted])
+                return Made._make(column[:count] for column in made), fault, touched[:stored], own[:stored], cut
+            room *= 2
 
 
-def _per_second(rows: wire.Rows, deltas: NDArray[np.int64], table: SeriesTable, expander: Expander) -> None:
-    """Make rates of deltas; most say when they began."""
-    time, start = rows.time_ns[deltas], rows.start_ns[deltas]
-    told = (start > 0) & (start < time)
-    seconds = np.where(told, time - start, 0) / 1e9
-    for i in np.flatnonzero(~told).tolist():
-        seconds[i] = expander.seconds(table.keys[rows.slot[deltas[i]]], int(time[i]), int(start[i]))
-    rows.value[deltas] /= seconds
+def walk(body: bytes, max_points: int = MAX_POINTS) -> wire.Walked:
+    """Find the points of a body, for `OtlpDecoder.steps`; in any thread. Raises InvalidInput or TooLarge."""
+    walked = wire.walk(body, max_points)
+    if walked.points < 0:
+        raise TooLarge(f"cannot take more than {max_points} data points in one request", hint="send smaller requests")
+    if walked.broken >= 0:
+        raise InvalidInput(f"cannot read the body: no OTLP metrics request at byte {walked.broken} of {len(body)}")
+    return walked
 
 
 def warm_up(table: SeriesTable, now_ms: int) -> None:
-    """Run every kernel once, on a point of each kind."""
-    time = fixed(3, now_ms * 1_000_000)
-    kinds = ((5, b""), (9, number(2, 2)), (10, number(2, 1)), (11, b""))
-    metrics = b"".join(message(2, message(1, b"x") + message(kind, message(1, time) + end)) for kind, end in kinds)
+    """Run every kernel, on two points of each kind."""
     decoder = OtlpDecoder()
-    for _ in range(2):  # a series is unknown once
-        decoder.decode(message(1, message(2, metrics)), table)
-    none = np.zeros(1)
-    explicit_quantile(none, np.zeros(2), 0.5)
-    exponential_quantile(0, 0.0, 0.0, 0, none, 0, none, 0.5)
+    for later in range(3):  # a series is unknown once, and has no former point
+        time = fixed(3, (now_ms + later) * 1_000_000)
+        kinds = ((5, b""), (7, number(2, 1)), (9, number(2, 2)), (10, number(2, 2)), (10, number(2, 1)), (11, b""))
+        metrics = b"".join(message(2, message(1, b"x") + message(kind, message(1, time) + end)) for kind, end in kinds)
+        decoder.keep(decoder.decode(message(1, message(2, metrics)), table))

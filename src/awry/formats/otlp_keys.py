@@ -1,4 +1,4 @@
-"""From the raw key of an OTLP point to a name and labels: names made fit for a series key, attribute values as text; for `otlp`."""
+"""From the raw parts of an OTLP point's key to a name and labels: names fit for a key, values as text; for `otlp_admission`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import base64
 import json
 import re
 import struct
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 from awry.core.errors import InvalidInput
 from awry.core.series_key import MAX_KEY_BYTES, MAX_LABELS
-from awry.formats.otlp_walk import ATTRIBUTE_TAG, KIND_TAG, NAME_TAG, RESOURCE_TAG, SCOPE_TAG
+from awry.formats.otlp_lookup import SCOPE_TAG
 from awry.formats.protobuf import fields, signed
 
 SCOPE_LABEL = "otel.scope.name"
@@ -25,40 +26,33 @@ class Refusal(Exception):
     """Why a series cannot be kept; the reason is its argument."""
 
 
-class Identity(NamedTuple):
-    """What a raw key says."""
+def shared_labels(raw: bytes) -> dict[str, str]:
+    """Labels of the raw key of a resource and scope. Raises Refusal."""
+    labels: dict[str, str] = {}
+    try:
+        for tag, _, content in fields(raw):
+            if tag == SCOPE_TAG:
+                labels[SCOPE_LABEL] = content.decode()
+            else:
+                label, text = _attribute(content)
+                labels[label] = text
+    except (UnicodeDecodeError, InvalidInput) as error:
+        raise _refusal(error) from error
+    return labels
 
-    name: str
-    labels: dict[str, str]
-    kind: int
 
-
-def identify(raw: bytes) -> Identity:
-    """Name, labels and kind of the series of a raw key. Raises Refusal."""
-    name, kind = b"", 0
-    shared: dict[str, str] = {}
+def identify(name: bytes, shared: dict[str, str], attributes: Iterable[bytes]) -> tuple[str, dict[str, str]]:
+    """Name and labels of a point's series; attributes are KeyValues. Raises Refusal."""
     own: dict[str, str] = {}
     try:
-        for tag, value, content in fields(raw):
-            if tag == NAME_TAG:
-                name = content
-            elif tag == KIND_TAG:
-                kind = value
-            elif tag == SCOPE_TAG:
-                shared[SCOPE_LABEL] = content.decode()
-            elif tag in (RESOURCE_TAG, ATTRIBUTE_TAG):
-                label, text = _attribute(content)
-                if tag == RESOURCE_TAG:
-                    shared[label] = text
-                elif label in own:
-                    raise Refusal("duplicate_label")
-                else:
-                    own[label] = text
+        for content in attributes:
+            label, text = _attribute(content)
+            if label in own:
+                raise Refusal("duplicate_label")
+            own[label] = text
         text = _NOT_IN_NAMES.sub("_", name.decode())
-    except UnicodeDecodeError as error:
-        raise Refusal("not_utf8") from error
-    except InvalidInput as error:
-        raise Refusal("malformed") from error
+    except (UnicodeDecodeError, InvalidInput) as error:
+        raise _refusal(error) from error
     labels = shared | own  # what a point says of itself is nearer than what its resource says
     if not text:
         raise Refusal("missing_name")
@@ -66,7 +60,11 @@ def identify(raw: bytes) -> Identity:
         raise Refusal("empty_label")
     if len(labels) > MAX_LABELS or sum(map(len, labels.values())) > MAX_KEY_BYTES:
         raise Refusal("too_long")
-    return Identity(text, labels, kind)
+    return text, labels
+
+
+def _refusal(error: UnicodeDecodeError | InvalidInput) -> Refusal:
+    return Refusal("not_utf8" if isinstance(error, UnicodeDecodeError) else "malformed")
 
 
 def _attribute(content: bytes) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from awry.server.problems import Refused
 from awry.server.settings import LimitSection
 
 T = TypeVar("T")
+LARGE_BYTES = 262_144
+"""A body from this size on is read in a thread: it would keep everybody else waiting for tens of milliseconds."""
 SMALL_BODY = 1 << 20
 """Bytes that a rule, a silence or a login may have."""
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from awry.core.tick import REASONS
+from awry.formats.otlp import OtlpRequest, walk
+from awry.formats.otlp_json import to_protobuf
+from awry.formats.otlp_walk import Walked
+from awry.server.body import LARGE_BYTES
 from awry.server.intake import DUPLICATE, take
 from awry.server.problems import problem
 
@@ -24,9 +30,15 @@ class Outcome(NamedTuple):
     text: str
 
 
-async def export(app: App, source: str, body: bytes) -> Outcome:
-    """Commit a request in protobuf. Raises InvalidInput, TooLarge, Overloaded or StoreUnavailable: nothing is acknowledged then."""
-    request = app.otlp.decode(body, app.table)
+async def export(app: App, source: str, body: bytes, *, as_json: bool = False) -> Outcome:
+    """Commit a request in protobuf or JSON.
+
+    Raises InvalidInput, TooLarge, Overloaded or StoreUnavailable: nothing is acknowledged then. A large body is read in a thread,
+    and very many new series are added a few at a time, so that others have their turn on the event loop.
+    """
+    read = partial(_read, body, as_json)
+    walked = read() if len(body) < LARGE_BYTES else await asyncio.to_thread(read)
+    request = await _decode(app, walked)
     receipt = await take(
         app, source, request.batch, request.received, request.refused, queued=lambda: app.otlp.keep(request)
     )  # fmt: skip
@@ -40,6 +52,22 @@ async def export(app: App, source: str, body: bytes) -> Outcome:
         return Outcome(0, "")
     text = ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items()))
     return Outcome(len(points) + sum(request.refused.values()), f"data points refused: {text}")
+
+
+def _read(body: bytes, as_json: bool) -> Walked:
+    return walk(to_protobuf(body) if as_json else body)
+
+
+async def _decode(app: App, walked: Walked) -> OtlpRequest:
+    """What comes out of it is of this very turn of the event loop: nothing that was looked up can have been deleted since."""
+    steps = app.otlp.steps(walked, app.table)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            request: OtlpRequest = end.value
+            return request
+        await asyncio.sleep(0)
 
 
 class OtlpListener:

@@ -11,7 +11,6 @@ from starlette.routing import BaseRoute
 from awry.core.errors import AwryError, UnsupportedMedia
 from awry.formats import otlp_answer as answer
 from awry.formats.gzipped import unpack
-from awry.formats.otlp_json import to_protobuf
 from awry.server.api.params import resource
 from awry.server.body import read_body
 from awry.server.intake import counted
@@ -39,7 +38,7 @@ def routes(app: App) -> list[BaseRoute]:
                     raise UnsupportedMedia(f"cannot read the content type {kind[:80]!r}", hint=f"send {_PROTOBUF} or {_JSON}")
                 body = await read_body(request, app.config.limits)
                 body = unpack(body, request.headers.get("content-encoding"), app.config.limits.decompressed_bytes)
-                outcome = await export(app, SOURCE, to_protobuf(body) if as_json else body)
+                outcome = await export(app, SOURCE, body, as_json=as_json)
         except AwryError as error:
             return _refusal(error, as_json)
         return Response(answer.success(*outcome, as_json=as_json), media_type=_JSON if as_json else _PROTOBUF)

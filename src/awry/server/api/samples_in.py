@@ -12,7 +12,7 @@ from starlette.responses import Response
 from awry.core.tick import REASONS
 from awry.formats.json_samples import find_series, is_lines, parse_json_samples
 from awry.server.api.samples_stream import post_stream
-from awry.server.body import read_body
+from awry.server.body import LARGE_BYTES, read_body
 from awry.server.intake import count_reasons, counted, take
 from awry.server.problems import reply
 
@@ -23,8 +23,6 @@ SOURCE = "json"
 """Name in counters."""
 PACKED = 16
 """Times that a compressed body may well be larger."""
-LARGE_BYTES = 262_144
-"""A body from this size on is parsed in a thread: it would keep everybody else waiting for tens of milliseconds."""
 
 
 async def post_samples(app: App, request: Request) -> Response:
