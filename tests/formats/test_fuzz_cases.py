@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from awry.core.errors import TooLarge
 from awry.core.series_table import SeriesTable
-from awry.formats import influx
+from awry.formats import influx, pickle_walk
 from awry.formats.json_samples import decode_json_samples
-from awry.formats.numbers import EXACT, exact_float, scan_number
+from awry.formats.numbers import EXACT, _nearest, exact_float, scan_number
 from awry.formats.otlp import OtlpDecoder, warm_up
 from awry.formats.otlp_json import MAX_OBJECTS, to_protobuf
 from awry.formats.pickle_rows import decode_frames
@@ -88,6 +88,32 @@ def test_numbers_of_every_size_are_bit_equal_to_float() -> None:
     expected = np.array([float(text) for text in texts])
     assert expected[sure].tobytes() == out[sure].tobytes()
     assert sure[:-5].mean() > 0.99
+
+
+@pytest.mark.parametrize("text", ["2179769313486231e293", "-21.79769313486231e308", "1e308"])
+def test_numbers_beyond_the_largest_are_infinite_in_plain_python_too(text: str) -> None:
+    """A kernel answers by its equations alone, whether it is compiled or not."""
+    data, expected = padded(text.encode() + b"\n"), float(text)
+    kind, negative, mantissa, power, _ = scan_number(data, 0)
+    with np.errstate(all="ignore"):
+        sure, value = _nearest.py_func(np.uint64(mantissa), power)
+    assert (EXACT, True, expected) == (kind, sure, -value if negative else value)
+    assert (True, expected) == exact_float(negative, np.uint64(mantissa), power)
+
+
+@pytest.mark.parametrize("seconds", [1e306, -1e306, 1.7e308, float("inf"), float("nan"), 1e300])
+def test_times_of_pickles_that_overflow_in_milliseconds_are_refused(seconds: float) -> None:
+    """A finite number of seconds may be too many milliseconds for a double."""
+    body = frame([("a", (seconds, 1.0)), ("b", (1_700_000_000, 2.0))])
+    got, broken = decode_frames(padded(body), len(body), SeriesTable(), MS)
+    assert ([2.0], [], 1) == (got.batch.value.tolist(), broken, sum(got.refused.values()))
+    time, value, name = np.zeros(2, np.int64), np.zeros(2), np.zeros((2, 2), np.int64)
+    memo, word = np.zeros((pickle_walk.MEMO, 3), np.int64), np.zeros(1, np.uint64)
+    with np.errstate(all="ignore"):
+        plain = pickle_walk._frame.py_func(
+            padded(body), 4, len(body), MS, 1, memo, 0, time, value, name, word, word.view(np.float64)
+        )
+    assert (2, [np.iinfo(np.int64).min, MS]) == (plain, time.tolist())
 
 
 def test_a_metric_of_very_many_new_series_takes_time_in_proportion() -> None:

@@ -5,7 +5,6 @@ Callers guarantee a byte that ends every scan (a line feed) and eight readable b
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -191,7 +190,7 @@ def _nearest(mantissa: np.uint64, power: int) -> Any:
     if low == 0 and high & _BELOW == 0 and digits & np.uint64(3) == 1:
         return False, 0.0
     digits = (digits + (digits & np.uint64(1))) >> np.uint64(1)
-    return True, math.ldexp(np.float64(digits), ((217_706 * power) >> 16) + 11 - zeros + int(top))
+    return True, np.ldexp(np.float64(digits), ((217_706 * power) >> 16) + 11 - zeros + int(top))  # infinite beyond the largest
 
 
 @kernel

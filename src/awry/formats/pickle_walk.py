@@ -5,7 +5,6 @@ It knows the opcodes of that one layout, in protocols 2 to 5, and hands every ot
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -131,7 +130,7 @@ def _frame(
             elif number == -1.0:
                 time[row] = now_ms
             else:
-                ms = math.floor(number * 1000.0 + 0.5) if math.isfinite(number) else math.inf
+                ms = np.floor(number * 1000.0 + 0.5)  # perhaps infinite or NaN, which no whole number stands for
                 time[row] = np.int64(ms) if MIN_TIME_MS <= ms <= MAX_TIME_MS else np.iinfo(np.int64).min
         for _ in range(2):
             if not 0 <= at < end or data[at] != 134:
