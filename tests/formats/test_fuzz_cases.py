@@ -90,7 +90,7 @@ def test_numbers_of_every_size_are_bit_equal_to_float() -> None:
     assert sure[:-5].mean() > 0.99
 
 
-@pytest.mark.parametrize("text", ["2179769313486231e293", "-21.79769313486231e308", "1e308"])
+@pytest.mark.parametrize("text", ["2179769313486231e293", "-21.79769313486231e308", "1.7e308"])
 def test_numbers_beyond_the_largest_are_infinite_in_plain_python_too(text: str) -> None:
     """A kernel answers by its equations alone, whether it is compiled or not."""
     data, expected = padded(text.encode() + b"\n"), float(text)
