@@ -169,7 +169,7 @@ class Rough:
                 if at + 1 == len(self.steps) or life.waiting > 10:
                     break
                 at += 1
-                if len(self.steps[at].rows) > 1 and rng.random() < 0.1 and self.steps[at].clock not in self.told:
+                if len(self.steps[at].rows) > 1 and rng.random() < 0.1 and self._tick(at) not in self.told:
                     self._break_off(life, at)
                 life.decide(at, self.steps[at])
                 life.timers(self.steps[at])
@@ -186,6 +186,10 @@ class Rough:
                 life.write()
                 return False
         return True
+
+    def _tick(self, at: int) -> int:
+        """When a step is decided if nothing interrupts: by its clock, but never before what was decided last."""
+        return max(self.steps[at].clock, self._until[at - 1] if at else 0)
 
     def _break_off(self, life: Life, at: int) -> None:
         """A connection drops within a step: what came of it is taken in, perhaps stored, and the client sends the whole again.
